@@ -1,0 +1,81 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/jina/hub-publish/internal/manifest"
+)
+
+// Bundle is one bundle as it stands at the head, with what the base held of it.
+type Bundle struct {
+	// Path is the bundle's directory.
+	Path string
+	// Manifest is nil where there is none or it does not parse.
+	Manifest *manifest.Manifest
+	// SyntaxError says why the manifest does not parse.
+	SyntaxError *manifest.SyntaxError
+	// HasManifest reports whether there is a manifest.yml, well-formed or not.
+	HasManifest bool
+	// Removed reports that the bundle was at the base and is gone at the head.
+	Removed bool
+	// Changed reports that a file of the bundle differs between the base and the head.
+	Changed bool
+	// Base is the bundle's manifest at the base; nil for a new bundle, and where there is no base to compare with.
+	Base *manifest.Manifest
+	// Place is where the bundle stands in the layout.
+	Place Place
+}
+
+// Load reads a bundle's manifest.
+func (h *Hub) Load(dir string) (*Bundle, error) {
+	b := &Bundle{Path: dir, Place: h.PlaceOf(dir)}
+	data, err := h.Read(path.Join(dir, manifest.File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest of %s: %w", dir, err)
+	}
+	b.HasManifest = true
+	b.Manifest, err = manifest.Parse(data)
+	if err != nil && !errors.As(err, &b.SyntaxError) {
+		return nil, err
+	}
+	return b, nil
+}
+
+// ManifestPath is where the bundle's manifest is, or should be.
+func (b *Bundle) ManifestPath() string { return path.Join(b.Path, manifest.File) }
+
+// DockerfilePath is where the bundle's Dockerfile is, or should be.
+func (b *Bundle) DockerfilePath() string { return path.Join(b.Path, Dockerfile) }
+
+// Text is a key's value or its default; empty where there is no manifest to read.
+func (b *Bundle) Text(key string) string {
+	if b.Manifest == nil {
+		return ""
+	}
+	return b.Manifest.Text(key)
+}
+
+// Repository is the last part of the image's name, without registry, namespace and tag: pod.encoder.awesomeencoder.
+// It is empty where the manifest does not tell enough.
+func (b *Bundle) Repository() string { return Repository(b.Manifest) }
+
+// Repository is the image name that a manifest makes; empty where name, kind or type is missing.
+func Repository(m *manifest.Manifest) string {
+	if m == nil || m.Text("type") == "" || m.Text("kind") == "" || m.Text("name") == "" {
+		return ""
+	}
+	return strings.ToLower(m.Text("type") + "." + m.Text("kind") + "." + escapeName.Replace(m.Text("name")))
+}
+
+// escapeName keeps names that differ apart in an image's name, which may hold neither a space nor a single hyphen.
+var escapeName = strings.NewReplacer("-", "--", "_", "__", " ", "_")
+
+// Tag is the image tag of a version: a tag may not hold a plus sign.
+func Tag(version string) string { return strings.ReplaceAll(version, "+", "_") }

@@ -1,0 +1,260 @@
+// Package hub knows how a hub repository is laid out: where its bundles are, and which bundle a path belongs to.
+//
+// A bundle lives at <root>/<kinds>/[<group>/]<Name>/. Paths are relative to the repository, with slashes.
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/jina/hub-publish/internal/manifest"
+)
+
+// Kinds are the kinds of executor that a hub knows.
+var Kinds = []string{"classifier", "crafter", "encoder", "evaluator", "indexer", "ranker", "segmenter", "trainer"}
+
+// Types are the types of bundle that a hub knows.
+var Types = []string{"pod", "app"}
+
+// Required are the manifest's keys that have no default.
+var Required = []string{"name", "kind", "type", "description"}
+
+// The files that the rules speak of.
+const (
+	Dockerfile   = "Dockerfile"
+	Config       = "config.yml"
+	Requirements = "requirements.txt"
+)
+
+// marks are the files that show a bundle where the manifest is missing; a group folder holds none of them.
+var marks = []string{Dockerfile, Config, Requirements}
+
+// roots are the places where kind folders are looked for, in this order.
+var roots = []string{"executors", "hub/executors", "hub", "."}
+
+// KindFolder is the name of the folder that holds bundles of a kind.
+func KindFolder(kind string) string { return kind + "s" }
+
+// Hub is one state of a hub's files.
+type Hub struct {
+	files fs.FS
+	root  string
+}
+
+// Open finds the kind folders in a repository's files. With an empty root they are looked for in executors,
+// hub/executors, hub and the top; the first that holds a kind folder wins.
+func Open(files fs.FS, root string) (*Hub, error) {
+	if root != "" {
+		root = path.Clean(root)
+		if info, err := fs.Stat(files, root); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("root: there is no directory %q in the repository; name the directory that holds the kind folders (encoders, indexers, …)", root)
+		}
+		return &Hub{files, root}, nil
+	}
+	found := "."
+	for _, candidate := range roots {
+		info, err := fs.Stat(files, candidate)
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		holds, err := holdsKindFolder(files, candidate)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			return &Hub{files, candidate}, nil
+		}
+		if found == "." {
+			found = candidate
+		}
+	}
+	return &Hub{files, found}, nil
+}
+
+func holdsKindFolder(files fs.FS, dir string) (bool, error) {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil {
+		return false, fmt.Errorf("look for kind folders: %w", err)
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() && kindOf(e.Name()) != "" }), nil
+}
+
+// kindOf is the kind that a folder's name stands for, or "".
+func kindOf(folder string) string {
+	for _, kind := range Kinds {
+		if folder == kind || folder == KindFolder(kind) {
+			return kind
+		}
+	}
+	return ""
+}
+
+// Files are the repository's files.
+func (h *Hub) Files() fs.FS { return h.files }
+
+// Root is the directory that holds the kind folders.
+func (h *Hub) Root() string { return h.root }
+
+// Place is where a bundle stands in the layout.
+type Place struct {
+	// Kind is the kind that the kind folder stands for; empty outside of every kind folder.
+	Kind string
+	// Folder is the kind folder's name as it is written, singular or plural.
+	Folder string
+	// Depth counts the levels below the kind folder: 1 or 2 for a well-placed bundle.
+	Depth int
+}
+
+// WellPlaced reports whether a bundle may stand here.
+func (p Place) WellPlaced() bool { return p.Kind != "" && (p.Depth == 1 || p.Depth == 2) }
+
+// PlaceOf tells where a directory stands.
+func (h *Hub) PlaceOf(dir string) Place {
+	below := dir
+	if h.root != "." {
+		var inside bool
+		if below, inside = strings.CutPrefix(dir, h.root+"/"); !inside {
+			return Place{}
+		}
+	}
+	parts := strings.Split(below, "/")
+	kind := kindOf(parts[0])
+	if kind == "" {
+		return Place{}
+	}
+	return Place{Kind: kind, Folder: parts[0], Depth: len(parts) - 1}
+}
+
+// Has reports whether the directory holds a regular file, or a link to one, of this name.
+func (h *Hub) Has(dir, name string) bool {
+	info, err := fs.Stat(h.files, path.Join(dir, name))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// IsBundle reports whether the directory is a bundle: it holds a manifest in a place or with the signs of a bundle's,
+// or it stands where a bundle would and holds a file that only bundles have.
+func (h *Hub) IsBundle(dir string) bool {
+	if dir == "." || hidden(dir) {
+		return false
+	}
+	place := h.PlaceOf(dir)
+	if h.Has(dir, manifest.File) {
+		return place.Kind != "" || h.Has(dir, Dockerfile) || h.looksLikeManifest(path.Join(dir, manifest.File))
+	}
+	return place.WellPlaced() && h.hasMark(dir) && !(place.Depth == 2 && h.IsBundle(path.Dir(dir)))
+}
+
+func (h *Hub) hasMark(dir string) bool {
+	return slices.ContainsFunc(marks, func(name string) bool { return h.Has(dir, name) })
+}
+
+func (h *Hub) looksLikeManifest(file string) bool {
+	data, err := h.Read(file)
+	return err == nil && LooksLikeManifest(data)
+}
+
+// LooksLikeManifest reports whether two of a manifest's required keys are in a YAML file: other tools use the name
+// manifest.yml too.
+func LooksLikeManifest(data []byte) bool {
+	m, err := manifest.Parse(data)
+	if err != nil {
+		return false
+	}
+	found := 0
+	for _, key := range Required {
+		if _, ok := m.Field(key); ok {
+			found++
+		}
+	}
+	return found >= 2
+}
+
+// Read is a file's content, up to one byte more than the largest manifest.
+func (h *Hub) Read(file string) ([]byte, error) {
+	f, err := h.files.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, manifest.MaxSize+1))
+}
+
+// Owner is the bundle that a path belongs to: the nearest directory above it that is a bundle now or, as the caller
+// knows, was one at the base.
+func (h *Hub) Owner(file string, wasBundle func(dir string) bool) (dir string, ok bool) {
+	for dir := path.Dir(file); dir != "."; dir = path.Dir(dir) {
+		if h.IsBundle(dir) || wasBundle(dir) {
+			return dir, true
+		}
+	}
+	return "", false
+}
+
+// Exists reports whether anything of a bundle is left: a file in its directory that is not in a bundle below it.
+func (h *Hub) Exists(dir string) bool {
+	found := false
+	_ = fs.WalkDir(h.files, dir, func(p string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return nil
+		case !entry.IsDir():
+			found = true
+			return fs.SkipAll
+		case p != dir && h.Has(p, manifest.File):
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return found
+}
+
+// Bundles are the paths of all bundles, sorted. Hidden directories are not looked into.
+func (h *Hub) Bundles() ([]string, error) {
+	var bundles []string
+	err := fs.WalkDir(h.files, ".", func(p string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // gone while we looked
+		case err != nil:
+			return err
+		case !entry.IsDir():
+			return nil
+		case hidden(p):
+			return fs.SkipDir
+		}
+		if h.IsBundle(p) {
+			bundles = append(bundles, p)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for bundles: %w", err)
+	}
+	slices.Sort(bundles)
+	return bundles, nil
+}
+
+// hidden reports whether a part of the path begins with a dot.
+func hidden(p string) bool {
+	return p != "." && slices.ContainsFunc(strings.Split(p, "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
+}
+
+// FirstFile is the first of a directory's files in byte order of their paths below it, or "".
+func (h *Hub) FirstFile(dir string) string {
+	var names []string
+	_ = fs.WalkDir(h.files, dir, func(p string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			names = append(names, p)
+		}
+		return nil
+	})
+	if len(names) == 0 {
+		return ""
+	}
+	return slices.Min(names)
+}

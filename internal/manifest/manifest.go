@@ -1,0 +1,175 @@
+// Package manifest reads a bundle's manifest.yml and keeps the place of every key and value in it.
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/jina/hub-publish/internal/finding"
+)
+
+// File is the manifest's name in every bundle.
+const File = "manifest.yml"
+
+// MaxSize is the largest manifest that is read, in bytes. Real manifests have some hundred.
+const MaxSize = 1 << 20
+
+// The defaults of optional keys, from the table in the hub's document "Publish Your Pod Image to Jina Hub".
+var defaults = map[string]string{
+	"author":  "Jina AI Dev-Team (dev-team@jina.ai)",
+	"version": "0.0.0",
+	"vendor":  "Jina AI Limited",
+	"license": "apache-2.0",
+}
+
+// Field is one key of the manifest with its value.
+type Field struct {
+	Key   string
+	KeyAt finding.Range
+	// Value is the value's node, behind any alias.
+	Value *yaml.Node
+	At    finding.Range
+}
+
+// Text is the field's value as it is written, for a scalar; empty for a list or a mapping.
+func (f Field) Text() string {
+	if f.Value.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return f.Value.Value
+}
+
+// IsNull reports whether nothing is written behind the key, or a YAML null.
+func (f Field) IsNull() bool { return f.Value.Tag == "!!null" }
+
+// IsString reports whether YAML reads the value as a string.
+func (f Field) IsString() bool { return f.Value.Kind == yaml.ScalarNode && f.Value.Tag == "!!str" }
+
+// Manifest is a parsed manifest.
+type Manifest struct {
+	// Fields are in the file's order.
+	Fields []Field
+	source source
+}
+
+// SyntaxError says where a manifest stops being one.
+type SyntaxError struct {
+	At      finding.Range
+	Message string
+}
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.At.Line, e.Message) }
+
+// Parse reads a manifest. Its error is a *SyntaxError where the text is not YAML, is no mapping, or names a key twice.
+func Parse(data []byte) (*Manifest, error) {
+	if len(data) > MaxSize {
+		return nil, &SyntaxError{finding.Line(1), fmt.Sprintf("the manifest has %d bytes; the limit is %d", len(data), MaxSize)}
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var document yaml.Node
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return &Manifest{}, nil
+	} else if err != nil {
+		return nil, syntaxError(err)
+	}
+	m := &Manifest{source: newSource(data)}
+	top := document.Content[0]
+	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
+		return m, nil
+	}
+	if top.Kind != yaml.MappingNode {
+		return nil, &SyntaxError{finding.Line(max(1, top.Line)), "the manifest must be a mapping of keys to values, such as `name: AwesomeEncoder`"}
+	}
+	seen := map[string]finding.Range{}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		key, value := top.Content[i], top.Content[i+1]
+		f := Field{Key: key.Value, KeyAt: m.source.extent(key), Value: value, At: m.source.extent(value)}
+		if value.Kind == yaml.AliasNode {
+			f.Value = value.Alias
+		}
+		if key.Kind != yaml.ScalarNode {
+			return nil, &SyntaxError{f.KeyAt, "a key must be a word, not a list or a mapping"}
+		}
+		if first, twice := seen[f.Key]; twice {
+			return nil, &SyntaxError{f.KeyAt, fmt.Sprintf("the key %q stands here a second time; the first is on line %d; remove one of them", f.Key, first.Line)}
+		}
+		seen[f.Key] = f.KeyAt
+		m.Fields = append(m.Fields, f)
+	}
+	var next yaml.Node
+	if err := decoder.Decode(&next); err == nil {
+		return nil, &SyntaxError{finding.Line(max(1, next.Line)), "a second YAML document begins here; a manifest is one document: remove the `---` and what follows"}
+	} else if !errors.Is(err, io.EOF) {
+		return nil, syntaxError(err)
+	}
+	return m, nil
+}
+
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// syntaxError gives the parser's error its place. The parser tells a line, no column.
+func syntaxError(err error) *SyntaxError {
+	parts := yamlError.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
+	if parts == nil {
+		return &SyntaxError{finding.Line(1), err.Error()}
+	}
+	line, convErr := strconv.Atoi(parts[1])
+	if convErr != nil {
+		line = 1
+	} else if strings.HasPrefix(parts[2], "did not find expected") {
+		line++ // yaml.v3 counts the lines of its parser's errors from 0, those of its scanner's from 1
+	}
+	return &SyntaxError{finding.Line(line), "not valid YAML: " + parts[2]}
+}
+
+// Field is the field with this key.
+func (m *Manifest) Field(key string) (Field, bool) {
+	for _, f := range m.Fields {
+		if f.Key == key {
+			return f, true
+		}
+	}
+	return Field{}, false
+}
+
+// Text is the value of a key whose value is a scalar, or the key's default where the key is absent or null.
+func (m *Manifest) Text(key string) string {
+	if f, ok := m.Field(key); ok && !f.IsNull() {
+		return f.Text()
+	}
+	return defaults[key]
+}
+
+// Keywords is the list of keywords, without those that are not text.
+func (m *Manifest) Keywords() []string {
+	var words []string
+	if f, ok := m.Field("keywords"); ok && f.Value.Kind == yaml.SequenceNode {
+		for _, n := range f.Value.Content {
+			if n.Kind == yaml.ScalarNode {
+				words = append(words, n.Value)
+			}
+		}
+	}
+	return words
+}
+
+// Items are the nodes of a list value with their places.
+func (m *Manifest) Items(f Field) []Field {
+	var items []Field
+	for _, n := range f.Value.Content {
+		item := Field{Key: f.Key, KeyAt: f.KeyAt, Value: n, At: m.source.extent(n)}
+		if n.Kind == yaml.AliasNode {
+			item.Value = n.Alias
+		}
+		items = append(items, item)
+	}
+	return items
+}
