@@ -1,0 +1,61 @@
+package rule
+
+import (
+	"regexp"
+	"unicode/utf8"
+
+	"github.com/distribution/reference"
+
+	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/hub"
+)
+
+// namePattern is the pattern of the hub's document.
+var namePattern = regexp.MustCompile(`^[a-zA-Z_$][a-zA-Z_\s\-$0-9]{3,20}$`)
+
+var (
+	nameStart     = regexp.MustCompile(`^[a-zA-Z_$]`)
+	nameForbidden = regexp.MustCompile(`[^a-zA-Z_\s\-$0-9]`)
+)
+
+var manifestName = &Rule{
+	ID:       "manifest/name",
+	Severity: finding.Error,
+	About:    "The name has 4 to 21 characters, begins with a letter, `_` or `$`, and goes on with letters, digits, spaces, `_`, `-` and `$`.",
+	Check: func(p *Pass) {
+		f, ok := p.text("name")
+		if !ok || namePattern.MatchString(f.Text()) {
+			return
+		}
+		name, why := f.Text(), ""
+		switch length := utf8.RuneCountInString(name); {
+		case nameForbidden.MatchString(name):
+			why = "it may not hold " + quote(nameForbidden.FindString(name))
+		case !nameStart.MatchString(name):
+			why = "it may not begin with " + quote(string([]rune(name)[0]))
+		case length < 4:
+			why = "it is too short: 4 characters are the least"
+		default:
+			why = "it is too long: 21 characters are the most"
+		}
+		p.Report(p.ManifestPath(), f.At, "the name %q is not allowed: %s; a name begins with a letter, _ or $, goes on with letters, digits, spaces, _, - and $, and has 4 to 21 characters", shorten(name), why)
+	},
+}
+
+func quote(s string) string { return "\u2018" + s + "\u2019" }
+
+var manifestImageName = &Rule{
+	ID:       "manifest/image-name",
+	Severity: finding.Error,
+	About:    "A registry accepts the image name that the manifest's name becomes.",
+	Check: func(p *Pass) {
+		f, ok := p.text("name")
+		repository := hub.Repository(p.Manifest)
+		if !ok || repository == "" || !namePattern.MatchString(f.Text()) {
+			return // manifest/name and manifest/required have said what is wrong
+		}
+		if _, err := reference.WithName("hub.invalid/" + repository); err != nil {
+			p.Report(p.ManifestPath(), f.At, "the name %q would become the image %s, which no registry accepts: between letters and digits there may stand one ., one or two _, or hyphens, and neither at an end; choose a name of letters and digits", f.Text(), repository)
+		}
+	},
+}

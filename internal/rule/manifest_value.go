@@ -1,0 +1,79 @@
+package rule
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/hub"
+)
+
+var manifestKind = &Rule{
+	ID:       "manifest/kind",
+	Severity: finding.Error,
+	About:    "The kind is one of " + list(hub.Kinds) + ".",
+	Check:    func(p *Pass) { p.oneOf("kind", hub.Kinds) },
+}
+
+var manifestType = &Rule{
+	ID:       "manifest/type",
+	Severity: finding.Error,
+	About:    "The type is one of " + list(hub.Types) + ".",
+	Check:    func(p *Pass) { p.oneOf("type", hub.Types) },
+}
+
+// licenses are the licences that the hub's document links to.
+var licenses = strings.Fields(`afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc
+	cc-by-4.0 cc-by-sa-4.0 cc0-1.0 ecl-2.0 epl-1.0 eupl-1.1 gpl gpl-2.0 gpl-3.0 isc lgpl lgpl-2.1 lgpl-3.0 lppl-1.3c mit mpl-2.0
+	ms-pl ncsa ofl-1.1 osl-3.0 postgresql unlicense wtfpl zlib`)
+
+var manifestLicense = &Rule{
+	ID:       "manifest/license",
+	Severity: finding.Error,
+	About:    "The license is one of " + list(licenses) + ".",
+	Check:    func(p *Pass) { p.oneOf("license", licenses) },
+}
+
+var manifestVersion = &Rule{
+	ID:       "manifest/version",
+	Severity: finding.Error,
+	About:    "The version is a semantic version 2.0.0: `0.0.10` or `1.2.0-rc.1`, not `1.0` or `v1.0.0`.",
+	Check: func(p *Pass) {
+		f, ok := p.text("version")
+		if !ok {
+			return
+		}
+		if _, err := semver.StrictNewVersion(f.Text()); err == nil {
+			return
+		}
+		p.Report(p.ManifestPath(), f.At, "%q is not a semantic version; %s", shorten(f.Text()), mendVersion(f.Text()))
+	},
+}
+
+// mendVersion says what to write instead of a version that is not one.
+func mendVersion(wrong string) string {
+	if v, err := semver.NewVersion(wrong); err == nil {
+		return "write `version: " + v.String() + "`"
+	}
+	return "write three numbers, such as `version: 0.0.1`"
+}
+
+var manifestURL = &Rule{
+	ID:       "manifest/url",
+	Severity: finding.Error,
+	About:    "url and documentation are absolute http or https addresses.",
+	Check: func(p *Pass) {
+		for _, key := range []string{"url", "documentation"} {
+			f, ok := p.text(key)
+			if !ok {
+				continue
+			}
+			address, err := url.Parse(f.Text())
+			if err != nil || (address.Scheme != "http" && address.Scheme != "https") || address.Host == "" || strings.ContainsAny(f.Text(), " \t\n") {
+				p.Report(p.ManifestPath(), f.At, "%s %q is not an absolute web address; write it from https:// on, or remove the key", key, shorten(f.Text()))
+			}
+		}
+	},
+}
