@@ -1,0 +1,187 @@
+// Package selection decides which bundles a run looks at.
+package selection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/jina/hub-publish/internal/compare"
+	"github.com/jina/hub-publish/internal/history"
+	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/manifest"
+)
+
+// The words that may stand instead of paths.
+const (
+	Changed = "changed"
+	All     = "all"
+	Missing = "missing"
+)
+
+// Select are the bundles that are wanted, sorted by path: those with a changed file, all (also for "missing", whose
+// other half only a registry can answer), or those that paths and globs name. Bundles that are gone at the head come
+// with Removed set, when changed ones are wanted. A path or glob that names no bundle is an error.
+func Select(ctx context.Context, h *hub.Hub, c *compare.Comparison, wanted []string) ([]*hub.Bundle, error) {
+	s := selector{ctx: ctx, hub: h, comparison: c, base: map[string]*manifest.Manifest{}}
+	if c.Base != "" {
+		if err := s.readBase(); err != nil {
+			return nil, err
+		}
+	}
+	changed := s.changed()
+	var paths []string
+	switch {
+	case slices.Equal(wanted, []string{Changed}) && c.Base != "":
+		paths = slices.Collect(maps.Keys(changed))
+	default:
+		all, err := h.Bundles()
+		if err != nil {
+			return nil, err
+		}
+		if paths, err = match(all, wanted); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(paths)
+	var bundles []*hub.Bundle
+	for _, p := range paths {
+		b, err := s.load(p, changed[p])
+		if err != nil {
+			return nil, err
+		}
+		bundles = append(bundles, b)
+	}
+	return bundles, nil
+}
+
+// match are the bundles that the wanted words, paths and globs name. A path names the bundles below it too.
+func match(all, wanted []string) ([]string, error) {
+	found := map[string]bool{}
+	for _, want := range wanted {
+		hits := 0
+		for _, bundle := range all {
+			if names(want, bundle) {
+				found[bundle] = true
+				hits++
+			}
+		}
+		if hits == 0 && want != Changed && want != All && want != Missing {
+			return nil, fmt.Errorf("bundles: %q names no bundle; give the path of one, such as executors/encoders/AwesomeEncoder, a glob, or one of changed, all, missing", want)
+		}
+	}
+	return slices.Collect(maps.Keys(found)), nil
+}
+
+func names(want, bundle string) bool {
+	if want == Changed || want == All || want == Missing {
+		return true
+	}
+	want = path.Clean(want)
+	if want == "." || bundle == want || strings.HasPrefix(bundle, want+"/") {
+		return true
+	}
+	matched, err := doublestar.Match(want, bundle)
+	return err == nil && matched
+}
+
+type selector struct {
+	ctx        context.Context
+	hub        *hub.Hub
+	comparison *compare.Comparison
+	// base holds the base's state of each manifest that changed, by its directory; nil where it does not parse.
+	base map[string]*manifest.Manifest
+}
+
+// readBase reads the manifests that changed as they were at the base. Those that did not change need no reading.
+func (s *selector) readBase() error {
+	for _, change := range s.comparison.Changes {
+		dir := path.Dir(change.Path)
+		if path.Base(change.Path) != manifest.File || dir == "." {
+			continue
+		}
+		data, err := s.comparison.BaseFile(s.ctx, change.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read %s as it was at the base: %w", change.Path, err)
+		}
+		if s.hub.PlaceOf(dir).Kind == "" && !hub.LooksLikeManifest(data) {
+			continue // another tool's manifest.yml
+		}
+		m, err := manifest.Parse(data)
+		if err != nil {
+			m = nil
+		}
+		s.base[dir] = m
+	}
+	return nil
+}
+
+func (s *selector) wasBundle(dir string) bool {
+	_, was := s.base[dir]
+	return was
+}
+
+// changed are the bundles that own a changed path.
+func (s *selector) changed() map[string]bool {
+	owners := map[string]bool{}
+	looked := map[string]bool{}
+	for _, change := range s.comparison.Changes {
+		if dir := path.Dir(change.Path); !looked[dir] {
+			looked[dir] = true
+			if owner, ok := s.hub.Owner(change.Path, s.wasBundle); ok {
+				owners[owner] = true
+			}
+		}
+	}
+	return owners
+}
+
+func (s *selector) load(dir string, changed bool) (*hub.Bundle, error) {
+	if !s.hub.IsBundle(dir) && !s.hub.Exists(dir) {
+		return &hub.Bundle{Path: dir, Removed: true, Base: s.base[dir]}, nil
+	}
+	b, err := s.hub.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	b.Changed = changed
+	b.Base = s.baseOf(b)
+	return b, nil
+}
+
+// baseOf is the manifest that a bundle is compared with: the one at the base that made the same image, wherever it
+// stood, else the one at the same place.
+func (s *selector) baseOf(b *hub.Bundle) *manifest.Manifest {
+	if s.comparison.Base == "" {
+		return nil
+	}
+	before, differs := s.base[b.Path]
+	if !differs && !s.added(b) {
+		return b.Manifest // as it was
+	}
+	image := b.Repository()
+	if image == "" || hub.Repository(before) == image {
+		return before
+	}
+	for _, dir := range slices.Sorted(maps.Keys(s.base)) {
+		if hub.Repository(s.base[dir]) == image {
+			return s.base[dir]
+		}
+	}
+	return before
+}
+
+// added reports whether the manifest is new at the head.
+func (s *selector) added(b *hub.Bundle) bool {
+	return slices.ContainsFunc(s.comparison.Changes, func(c history.Change) bool { return c.Path == b.ManifestPath() })
+}
