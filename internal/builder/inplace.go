@@ -1,0 +1,50 @@
+package builder
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// commandFiles are the files by which a step speaks to the runner. A build in place could write to them.
+var commandFiles = []string{"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"}
+
+// protectCommandFiles remembers the runner's command files; restore writes them back as they were.
+func protectCommandFiles() (restore func(), err error) {
+	contents := map[string][]byte{}
+	for _, key := range commandFiles {
+		path := os.Getenv(key)
+		if path == "" {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the runner's file %s: %w", key, err)
+		}
+		contents[path] = data
+	}
+	return func() {
+		for path, data := range contents {
+			if now, err := os.ReadFile(path); err != nil || !slices.Equal(now, data) {
+				_ = os.Remove(path)
+				_ = os.WriteFile(path, data, 0o644)
+			}
+		}
+	}, nil
+}
+
+// killStrays ends what an instruction of a build in place left running. The container's first process can: its kill(-1)
+// means all others of the container.
+func killStrays() {
+	if os.Getpid() != 1 {
+		return
+	}
+	_ = unix.Kill(-1, unix.SIGKILL)
+	for {
+		if pid, err := unix.Wait4(-1, nil, 0, nil); pid <= 0 && err != unix.EINTR {
+			return
+		}
+	}
+}
