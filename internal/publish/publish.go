@@ -1,0 +1,213 @@
+// Package publish is the only part of a run that writes to the world: it pushes an image and its tags. A version that
+// is in the registry is never overwritten.
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/jina/hub-publish/internal/hub"
+)
+
+// TreeLabel is the image label with the git tree hash of the directory that the image was made from.
+const TreeLabel = "ai.jina.hub.tree"
+
+// Target is where one bundle's image goes.
+type Target struct {
+	Repository name.Repository
+	// Version is the bundle's version.
+	Version *semver.Version
+	// Tags are the templates of the tags to set; one of them has the whole version.
+	Tags []Template
+	// Facts fill the templates' places that do not come from the version.
+	Facts Facts
+}
+
+// Reference is the image by the first tag that holds its whole version.
+func (t Target) Reference() name.Tag {
+	for _, template := range t.Tags {
+		if template.Fixed() {
+			return t.Repository.Tag(template.Expand(t.Version, t.Facts))
+		}
+	}
+	return t.Repository.Tag(hub.Tag(t.Version.Original()))
+}
+
+// Registry reads and writes one or more registries' repositories.
+type Registry struct {
+	Keychain authn.Keychain
+}
+
+func (r *Registry) options(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(r.Keychain)}
+}
+
+// State is what a registry holds of a version.
+type State struct {
+	// Exists reports that the version's tag is there.
+	Exists bool
+	// Digest is the manifest's digest.
+	Digest v1.Hash
+	// Tree is the git tree hash that the image says it was made from; empty where it does not say.
+	Tree string
+}
+
+// Look asks what the registry holds of the target's version.
+func (r *Registry) Look(ctx context.Context, t Target) (State, error) {
+	descriptor, err := remote.Get(t.Reference(), r.options(ctx)...)
+	if isNotFound(err) {
+		return State{}, nil
+	}
+	if err != nil {
+		return State{}, explain(t, "ask for "+t.Reference().Name(), err)
+	}
+	s := State{Exists: true, Digest: descriptor.Digest}
+	img, err := descriptor.Image()
+	if err != nil {
+		return s, nil // an index of somebody else's: it has no label
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return s, explain(t, "read the labels of "+t.Reference().Name(), err)
+	}
+	s.Tree = config.Config.Labels[TreeLabel]
+	return s, nil
+}
+
+// CheckPermission reports whether the credentials may push, without pushing anything.
+func (r *Registry) CheckPermission(t Target) error {
+	if err := remote.CheckPushPermission(t.Reference(), r.Keychain, remote.DefaultTransport); err != nil {
+		return explain(t, "push to "+t.Repository.Name(), err)
+	}
+	return nil
+}
+
+// Push pushes the image by its digest, then its version's tag, then the moving tags; nobody can pull half of it. It
+// returns the tags that now name the image.
+func (r *Registry) Push(ctx context.Context, t Target, img v1.Image) (v1.Hash, []string, error) {
+	digest, err := img.Digest()
+	if err != nil {
+		return digest, nil, err
+	}
+	if err := remote.Write(t.Repository.Digest(digest.String()), img, r.options(ctx)...); err != nil {
+		return digest, nil, explain(t, "push "+t.Repository.Name(), err)
+	}
+	tags, err := r.Tag(ctx, t, img)
+	return digest, tags, err
+}
+
+// Tag sets the target's tags on an image that is in the registry: the version's own, and each moving tag that no higher
+// version holds. A pre-release moves none.
+func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]string, error) {
+	manifest, err := img.RawManifest()
+	if err != nil {
+		return nil, err
+	}
+	digest, _, err := v1.SHA256(bytes.NewReader(manifest))
+	if err != nil {
+		return nil, err
+	}
+	set := func(tag string) error {
+		if there, err := remote.Head(t.Repository.Tag(tag), r.options(ctx)...); err == nil && there.Digest == digest {
+			return nil
+		}
+		if err := remote.Tag(t.Repository.Tag(tag), img, r.options(ctx)...); err != nil {
+			return explain(t, "set the tag "+t.Repository.Tag(tag).Name(), err)
+		}
+		return nil
+	}
+	var tags []string
+	var moving []Template
+	for _, template := range t.Tags {
+		if !template.Fixed() {
+			moving = append(moving, template)
+			continue
+		}
+		tag := template.Expand(t.Version, t.Facts)
+		if err := set(tag); err != nil {
+			return tags, err
+		}
+		tags = append(tags, tag)
+	}
+	if len(moving) == 0 || t.Version.Prerelease() != "" {
+		return tags, nil
+	}
+	others, err := r.versions(ctx, t)
+	if err != nil {
+		return tags, err
+	}
+	for _, template := range moving {
+		tag := template.Expand(t.Version, t.Facts)
+		higher := slices.ContainsFunc(others, func(v *semver.Version) bool {
+			return v.GreaterThan(t.Version) && template.Expand(v, t.Facts) == tag
+		})
+		if higher {
+			continue
+		}
+		if err := set(tag); err != nil {
+			return tags, err
+		}
+		tags = append(tags, tag)
+	}
+	return tags, nil
+}
+
+// Existing is a handle on an image that is in the registry, for Tag.
+func (r *Registry) Existing(ctx context.Context, t Target) (remote.Taggable, error) {
+	descriptor, err := remote.Get(t.Reference(), r.options(ctx)...)
+	if err != nil {
+		return nil, explain(t, "read "+t.Reference().Name(), err)
+	}
+	return descriptor, nil
+}
+
+// versions are the released versions that the repository has tags of.
+func (r *Registry) versions(ctx context.Context, t Target) ([]*semver.Version, error) {
+	tags, err := remote.List(t.Repository, r.options(ctx)...)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, explain(t, "list the tags of "+t.Repository.Name(), err)
+	}
+	var versions []*semver.Version
+	for _, tag := range tags {
+		if v, err := semver.StrictNewVersion(tag); err == nil && v.Prerelease() == "" {
+			versions = append(versions, v)
+		}
+	}
+	return versions, nil
+}
+
+func isNotFound(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
+// explain adds to the registry's own words what to check.
+func explain(t Target, what string, err error) error {
+	hint := ""
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		switch answer.StatusCode {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			hint = fmt.Sprintf("; check that the inputs username and password (a token that may write) belong to %s and may push to %s", t.Repository.RegistryStr(), t.Repository.RepositoryStr())
+		case http.StatusTooManyRequests:
+			hint = "; the registry limits how often it answers: run this job again later, or log in"
+		}
+	} else {
+		hint = fmt.Sprintf("; check that the input registry names a registry that this runner reaches (%s)", t.Repository.RegistryStr())
+	}
+	return fmt.Errorf("%s: %w%s", what, err, hint)
+}
