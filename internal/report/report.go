@@ -1,0 +1,115 @@
+// Package report tells people and later steps what a run found and did: one list of results in, and out of it the
+// annotations, the job summary, the outputs, the JSON report and what a terminal shows. One file a format.
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/rule"
+)
+
+// Status says what became of a bundle.
+type Status string
+
+// The states of a bundle at the end of a run.
+const (
+	Checked   Status = "checked"
+	Built     Status = "built"
+	Published Status = "published"
+	Unchanged Status = "unchanged"
+	Failed    Status = "failed"
+	Removed   Status = "removed"
+)
+
+// Publication is one image that is in a registry now.
+type Publication struct {
+	Bundle  string   `json:"bundle"`
+	Image   string   `json:"image"`
+	Version string   `json:"version"`
+	Digest  string   `json:"digest"`
+	Tags    []string `json:"tags"`
+	Existed bool     `json:"existed"`
+}
+
+// Bundle is what happened to one bundle.
+type Bundle struct {
+	Path    string `json:"path"`
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Type    string `json:"type"`
+	Version string `json:"version"`
+	// Image is the image's reference; empty where the manifest does not make one.
+	Image  string `json:"image"`
+	Status Status `json:"status"`
+	// Seconds is how long each part of the run took for this bundle.
+	Seconds   map[string]float64 `json:"seconds"`
+	Findings  []finding.Finding  `json:"findings"`
+	Published []Publication      `json:"published"`
+}
+
+// Took notes how long a part took, to the millisecond.
+func (b *Bundle) Took(part string, d time.Duration) {
+	b.Seconds[part] = d.Round(time.Millisecond).Seconds()
+}
+
+// Report is the whole of a run.
+type Report struct {
+	Version int       `json:"version"`
+	Mode    string    `json:"mode"`
+	Base    string    `json:"base"`
+	Head    string    `json:"head"`
+	Bundles []*Bundle `json:"bundles"`
+	// Findings are those that belong to no bundle.
+	Findings []finding.Finding `json:"findings"`
+	// Error says why the run ended before its work was done; empty otherwise.
+	Error string `json:"error,omitempty"`
+}
+
+// New is a report without bundles.
+func New() *Report {
+	return &Report{Version: 1, Bundles: []*Bundle{}, Findings: []finding.Finding{}}
+}
+
+// All are the findings of the run by file and place.
+func (r *Report) All() []finding.Finding {
+	all := slices.Clone(r.Findings)
+	for _, b := range r.Bundles {
+		all = append(all, b.Findings...)
+	}
+	finding.Sort(all)
+	return all
+}
+
+// Ranked are the findings of the run in the order of the rules, which begins with those that the others depend on.
+func (r *Report) Ranked() []finding.Finding {
+	all := r.All()
+	slices.SortStableFunc(all, func(a, b finding.Finding) int { return cmp.Compare(order(a.Rule), order(b.Rule)) })
+	return all
+}
+
+func order(id string) int {
+	return slices.IndexFunc(rule.All, func(r *rule.Rule) bool { return r.ID == id })
+}
+
+// Publications are the images of all bundles that are in a registry now.
+func (r *Report) Publications() []Publication {
+	all := []Publication{}
+	for _, b := range r.Bundles {
+		all = append(all, b.Published...)
+	}
+	return all
+}
+
+// Paths are the paths of the bundles with one of the states, or of all.
+func (r *Report) Paths(states ...Status) []string {
+	paths := []string{}
+	for _, b := range r.Bundles {
+		if len(states) == 0 || slices.Contains(states, b.Status) {
+			paths = append(paths, b.Path)
+		}
+	}
+	return paths
+}
