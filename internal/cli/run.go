@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/jina/hub-publish/internal/event"
+	"github.com/jina/hub-publish/internal/forge"
+	"github.com/jina/hub-publish/internal/history"
+	"github.com/jina/hub-publish/internal/input"
+	"github.com/jina/hub-publish/internal/pipeline"
+	"github.com/jina/hub-publish/internal/report"
+)
+
+// run is the command that goes as far as a mode says, or, with no mode, as far as the inputs do.
+func run(mode string) func(context.Context, []string, Environment) (int, error) {
+	return func(ctx context.Context, args []string, e Environment) (int, error) {
+		set := flag.NewFlagSet(strings.TrimSpace("hub-publish "+mode), flag.ContinueOnError)
+		flags := input.Flags(set)
+		paths, err := parse(set, args, e)
+		if err != nil {
+			return Wrong, err
+		}
+		given := flags()
+		if mode != "" {
+			given["mode"] = mode
+		}
+		r, files, err := prepare(given, paths, e)
+		if err != nil {
+			return Wrong, err
+		}
+		defer files.Close()
+		result, runErr := r.Do(ctx)
+		if err := tell(result, r, e); err != nil {
+			return Wrong, errors.Join(runErr, err)
+		}
+		switch {
+		case runErr != nil:
+			return Wrong, runErr
+		case r.Failed():
+			return Failed, nil
+		}
+		return OK, nil
+	}
+}
+
+// prepare reads what a run needs from its surroundings.
+func prepare(given map[string]string, paths []string, e Environment) (*pipeline.Run, io.Closer, error) {
+	ev, err := event.Read(e.Getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	start := "."
+	if e.inActions() && e.Getenv("GITHUB_WORKSPACE") != "" {
+		start = e.Getenv("GITHUB_WORKSPACE")
+	}
+	repository, err := history.Open(start)
+	if err != nil {
+		if e.inActions() {
+			err = fmt.Errorf("%w; run actions/checkout before this step", err)
+		}
+		return nil, nil, err
+	}
+	dir, err := repository.Dir()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(paths) > 0 {
+		if given["bundles"], err = inRepository(dir, paths); err != nil {
+			return nil, nil, err
+		}
+	}
+	inputs, err := input.Read(given, e.Getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &pipeline.Run{
+		Inputs: inputs, Event: ev, Dir: dir, Files: root.FS(), Repository: repository,
+		Log: report.NewLog(e.Out, e.inActions()),
+	}
+	if ev.Repository != "" {
+		client, err := forge.New(e.Getenv("GITHUB_API_URL"), ev.Repository, inputs.Token)
+		if err != nil {
+			return nil, nil, err
+		}
+		r.API = client
+		r.SourceURL = fmt.Sprintf("%s/%s/tree/%s", e.Getenv("GITHUB_SERVER_URL"), ev.Repository, ev.SHA)
+	}
+	if e.inActions() {
+		action := actions(e)
+		for _, secret := range []string{inputs.Password, inputs.Token} {
+			if secret != "" {
+				action.AddMask(secret)
+			}
+		}
+	}
+	return r, root, nil
+}
+
+// inRepository turns paths as a person types them into the input bundles.
+func inRepository(dir string, paths []string) (string, error) {
+	var bundles []string
+	for _, p := range paths {
+		absolute, err := filepath.Abs(p)
+		if err != nil {
+			return "", err
+		}
+		below, err := filepath.Rel(dir, absolute)
+		if err != nil || below == ".." || strings.HasPrefix(below, "../") {
+			return "", fmt.Errorf("%s is outside of the repository %s", p, dir)
+		}
+		bundles = append(bundles, filepath.ToSlash(below))
+	}
+	return strings.Join(bundles, "\n"), nil
+}
+
+func actions(e Environment) *githubactions.Action {
+	return githubactions.New(githubactions.WithWriter(e.Out), githubactions.WithGetenv(e.Getenv))
+}
+
+// tell shows a report to whoever is there to read it.
+func tell(result *report.Report, r *pipeline.Run, e Environment) error {
+	if !e.inActions() {
+		if result.Error != "" {
+			return nil // complain says it
+		}
+		report.Terminal{Out: e.Out, Files: r.Files, Color: e.color()}.Print(result)
+		return nil
+	}
+	action := actions(e)
+	report.Annotate(action, result.Ranked())
+	for _, b := range result.Bundles {
+		r.Log.Printf("%-9s %s %s", b.Status, b.Path, b.Version)
+	}
+	outputs, err := result.Outputs()
+	if err != nil {
+		return err
+	}
+	if outputs["report"], err = result.WriteJSON(r.Dir); err != nil {
+		return err
+	}
+	if e.Getenv("GITHUB_OUTPUT") != "" {
+		report.SetOutputs(action, outputs)
+	}
+	if e.Getenv("GITHUB_STEP_SUMMARY") != "" {
+		action.AddStepSummary(result.Summary())
+	}
+	return nil
+}
+
+// complain says what kept the program from its work.
+func complain(e Environment, err error) {
+	if e.inActions() {
+		actions(e).Errorf("%s", err)
+		return
+	}
+	fmt.Fprintln(e.Err, "hub-publish:", err)
+}

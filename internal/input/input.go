@@ -1,0 +1,267 @@
+// Package input reads what a workflow's author or a person at a terminal asks for. The table All is the one place where
+// an input is described: action.yml, the README and the command line's flags are held against it.
+package input
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/publish"
+	"github.com/jina/hub-publish/internal/selection"
+)
+
+// Mode is how far a run goes.
+type Mode string
+
+// The modes. Auto stands for one of the others, by the event.
+const (
+	Auto    Mode = "auto"
+	Plan    Mode = "plan"
+	Check   Mode = "check"
+	Build   Mode = "build"
+	Publish Mode = "publish"
+)
+
+// FailOn is the least severity that fails a run.
+type FailOn string
+
+// The values of fail-on.
+const (
+	FailOnError   FailOn = "error"
+	FailOnWarning FailOn = "warning"
+	FailOnNever   FailOn = "never"
+)
+
+// Inputs are the inputs with their meaning.
+type Inputs struct {
+	Mode          Mode
+	Bundles       []string
+	Root          string
+	Config        string
+	Registries    []string
+	Namespace     string
+	Username      string
+	Password      string
+	Token         string
+	Tags          []publish.Template
+	PublishBranch string
+	BuildArgs     []string
+	Platform      *v1.Platform
+	Isolation     builder.Isolation
+	BuildTimeout  time.Duration
+	FailOn        FailOn
+}
+
+// Definition describes one input.
+type Definition struct {
+	Name string
+	// Default is the default in action.yml.
+	Default string
+	// About says in a line what the input means.
+	About string
+
+	set func(*Inputs, string) error
+}
+
+// All are the inputs in the order of the README.
+var All = []Definition{
+	{"mode", "auto", "How far to go: `auto`, `plan`, `check`, `build` or `publish`. `auto`: pull request and merge group → check and build, push nothing; push to the publish branch → publish too; anything else → check.",
+		word(func(i *Inputs, v Mode) { i.Mode = v }, Auto, Plan, Check, Build, Publish)},
+	{"bundles", "changed", "Which bundles: `changed`, `all`, `missing` (their version is not in the registry), or paths and globs.",
+		func(i *Inputs, v string) error {
+			if i.Bundles = list(v); len(i.Bundles) == 0 {
+				return errors.New("name at least one bundle, or one of changed, all, missing")
+			}
+			for _, special := range []string{selection.Changed, selection.All, selection.Missing} {
+				if len(i.Bundles) > 1 && slices.Contains(i.Bundles, special) {
+					return fmt.Errorf("%s stands alone; it cannot be mixed with paths", special)
+				}
+			}
+			return nil
+		}},
+	{"root", "", "Where the kind folders are. Found by default: `executors`, `hub/executors`, `hub` or the top.",
+		func(i *Inputs, v string) error { i.Root = v; return nil }},
+	{"config", ".github/hub-publish.yml", "The hub's configuration file; it may be absent.",
+		func(i *Inputs, v string) error { i.Config = v; return nil }},
+	{"registry", "docker.io", "The registry to publish to, or several.",
+		func(i *Inputs, v string) error {
+			if i.Registries = list(v); len(i.Registries) == 0 {
+				return errors.New("name a registry, such as docker.io or ghcr.io")
+			}
+			return nil
+		}},
+	{"namespace", "jinahub", "The account or path under the registry.",
+		func(i *Inputs, v string) error { i.Namespace = strings.Trim(v, "/"); return nil }},
+	{"username", "", "The user for the registries. Without it: a Docker config, else anonymous.",
+		func(i *Inputs, v string) error { i.Username = v; return nil }},
+	{"password", "", "The user's password or token. It is never printed, and no bundle's build can read it.",
+		func(i *Inputs, v string) error { i.Password = v; return nil }},
+	{"token", "${{ github.token }}", "The token for GitHub's API, which is asked where the checkout does not reach.",
+		func(i *Inputs, v string) error { i.Token = v; return nil }},
+	{"tags", "{version}, latest", "Templates of the tags: `{version}` `{major}` `{minor}` `{patch}` `{sha}` `{short_sha}` `{date}` and literals. A tag without the whole version only ever moves to a higher version, never to a pre-release.",
+		func(i *Inputs, v string) error {
+			i.Tags = nil
+			for _, text := range list(v) {
+				template, err := publish.ParseTemplate(text)
+				if err != nil {
+					return err
+				}
+				i.Tags = append(i.Tags, template)
+			}
+			if !slices.ContainsFunc(i.Tags, publish.Template.Fixed) {
+				return errors.New("one of the tags must hold {version}, so that a version is never published twice")
+			}
+			return nil
+		}},
+	{"publish-branch", "", "The branch whose pushes publish. By default the repository's default branch.",
+		func(i *Inputs, v string) error { i.PublishBranch = v; return nil }},
+	{"required-approvals", "1", "How many approvals the merged pull request must have had. This version does not ask; `0` says that you know.",
+		later("1", "0")},
+	{"commit-lint", "conventional", "How commit messages are checked: `conventional` or `off`. This version does not check them.",
+		later("conventional", "off")},
+	{"build-args", "", "Build arguments, `KEY=VALUE`.",
+		func(i *Inputs, v string) error {
+			i.BuildArgs = list(v)
+			for _, arg := range i.BuildArgs {
+				if key, _, ok := strings.Cut(arg, "="); !ok || key == "" {
+					return fmt.Errorf("%q is not KEY=VALUE", arg)
+				}
+			}
+			return nil
+		}},
+	{"platform", "", "The platform to build for, such as `linux/amd64`. By default the runner's.",
+		func(i *Inputs, v string) (err error) {
+			if i.Platform = nil; v == "" {
+				return nil
+			}
+			if i.Platform, err = v1.ParsePlatform(v); err != nil || i.Platform.OS == "" || i.Platform.Architecture == "" {
+				return errors.New("write it as os/architecture, such as linux/amd64")
+			}
+			return nil
+		}},
+	{"cache-repo", "", "A repository for a cache of layers. This version keeps none.", later("")},
+	{"registry-mirrors", "", "Mirrors for base images. This version asks none.", later("")},
+	{"isolation", "auto", "Where a build's root is: `auto`, `sandbox` (namespaces) or `in-place` (the action's own container). `sibling` is not there yet.",
+		word(func(i *Inputs, v builder.Isolation) { i.Isolation = v }, builder.Auto, builder.Sandbox, builder.InPlace)},
+	{"build-timeout", "30m", "The longest that one bundle's build may take, such as `30m`.",
+		func(i *Inputs, v string) (err error) {
+			if i.BuildTimeout, err = time.ParseDuration(v); err != nil || i.BuildTimeout <= 0 {
+				return errors.New("write a time such as 90s, 30m or 2h")
+			}
+			return nil
+		}},
+	{"usage-tests", "run, cli, flow", "The tests that a built image must pass, or `off`. This version does not start images.",
+		later("run, cli, flow", "off")},
+	{"ready-timeout", "60s", "How long a started image may take to be ready. This version does not start images.", later("60s")},
+	{"bump", "suggest", "What to do about a version that was not raised: `off`, `suggest` or `commit`. This version names the next version in its annotation.",
+		later("suggest", "off")},
+	{"comment", "true", "Whether to keep one comment on the pull request. This version writes none.", later("true", "false")},
+	{"fail-on", "error", "The least severity that fails the run: `error`, `warning` or `never`.",
+		word(func(i *Inputs, v FailOn) { i.FailOn = v }, FailOnError, FailOnWarning, FailOnNever)},
+	{"sarif-file", "", "A file for the findings as SARIF. This version writes none.", later("")},
+	{"attest", "false", "Whether to push an SBOM and provenance beside each image. This version cannot.", later("false")},
+	{"jobs", "", "How many builds run at once. This version runs one.", later("", "1")},
+}
+
+// Error says which input is wrong.
+type Error struct {
+	Name, Value, Expected string
+}
+
+func (e *Error) Error() string {
+	value := fmt.Sprintf("%q", e.Value)
+	if e.Name == "password" || e.Name == "token" {
+		value = "that value"
+	}
+	return fmt.Sprintf("input %s: %s is not allowed: %s", e.Name, value, e.Expected)
+}
+
+// Flags adds a flag for each input to a set; given returns those that the command line had, once it is parsed.
+func Flags(set *flag.FlagSet) (given func() map[string]string) {
+	values := map[string]*string{}
+	for _, d := range All {
+		values[d.Name] = set.String(d.Name, d.Default, d.About)
+	}
+	return func() map[string]string {
+		given := map[string]string{}
+		set.Visit(func(f *flag.Flag) { given[f.Name] = *values[f.Name] })
+		return given
+	}
+}
+
+// Read makes inputs of what the command line gave, else of the runner's environment, else of the defaults. Its error
+// joins an *Error for each wrong value.
+func Read(given map[string]string, getenv func(string) string) (*Inputs, error) {
+	var inputs Inputs
+	var wrong []error
+	for _, d := range All {
+		value := d.Default
+		if d.Name == "token" {
+			value = "" // the default is an expression that only a workflow can read
+		}
+		if set := strings.TrimSpace(getenv(EnvironmentName(d.Name))); set != "" {
+			value = set
+		}
+		if set, ok := given[d.Name]; ok {
+			value = strings.TrimSpace(set)
+		}
+		if err := d.set(&inputs, value); err != nil {
+			wrong = append(wrong, &Error{d.Name, value, err.Error()})
+		}
+	}
+	return &inputs, errors.Join(wrong...)
+}
+
+// EnvironmentName is the variable in which the runner hands an input over: it keeps hyphens.
+func EnvironmentName(input string) string { return "INPUT_" + strings.ToUpper(input) }
+
+// list splits a list that is written one item a line or with commas.
+func list(text string) []string {
+	var items []string
+	for _, item := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ',' }) {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// word is an input that is one of some words.
+func word[T ~string](set func(*Inputs, T), allowed ...T) func(*Inputs, string) error {
+	return func(i *Inputs, v string) error {
+		if !slices.Contains(allowed, T(v)) {
+			return errors.New("write one of " + join(allowed))
+		}
+		set(i, T(v))
+		return nil
+	}
+}
+
+// later is an input of the contract whose work this version does not do. A value that asks for it is refused, so that
+// nobody takes it for done.
+func later(allowed ...string) func(*Inputs, string) error {
+	return func(_ *Inputs, v string) error {
+		if slices.Contains(allowed, v) {
+			return nil
+		}
+		if len(allowed) == 1 {
+			return errors.New("this version of hub-publish cannot do that yet; leave the input out")
+		}
+		return fmt.Errorf("this version of hub-publish cannot do that yet; leave the input out, or write %s", join(allowed[1:]))
+	}
+}
+
+func join[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,259 @@
+// Package pipeline is the way of a run: select the bundles, check them, build them, publish them, and fill the report.
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/compare"
+	"github.com/jina/hub-publish/internal/event"
+	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/history"
+	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/input"
+	"github.com/jina/hub-publish/internal/publish"
+	"github.com/jina/hub-publish/internal/report"
+	"github.com/jina/hub-publish/internal/rule"
+	"github.com/jina/hub-publish/internal/selection"
+)
+
+// Log is told what a run does, for people who watch it.
+type Log interface {
+	builder.Progress
+	Printf(format string, args ...any)
+	// Begin and End enclose what is said of one bundle.
+	Begin(title string)
+	End()
+}
+
+// Run is one run.
+type Run struct {
+	Inputs *input.Inputs
+	Event  event.Event
+	// Dir is the repository's top directory, and Files the same as a file system that ends there.
+	Dir        string
+	Files      fs.FS
+	Repository *history.Repository
+	API        compare.API
+	// SourceURL is the address of the repository's files at this commit; empty where it is not known.
+	SourceURL string
+	Log       Log
+
+	hub      *hub.Hub
+	report   *report.Report
+	registry *publish.Registry
+	builder  *builder.Builder
+	created  time.Time
+}
+
+// Do does the run. The report is never nil, and has what was found out before an error: an error is what kept the run
+// from its work, not a finding.
+func (r *Run) Do(ctx context.Context) (*report.Report, error) {
+	r.report = report.New()
+	mode := r.mode()
+	r.report.Mode = string(mode)
+	r.registry = &publish.Registry{Keychain: Keychain(r.Inputs)}
+	if err := r.do(ctx, mode); err != nil {
+		r.report.Error = err.Error()
+		return r.report, err
+	}
+	return r.report, nil
+}
+
+// mode is the mode that auto stands for at this event.
+func (r *Run) mode() input.Mode {
+	if r.Inputs.Mode != input.Auto {
+		return r.Inputs.Mode
+	}
+	publishBranch := r.Inputs.PublishBranch
+	if publishBranch == "" {
+		publishBranch = r.Event.DefaultBranch
+	}
+	switch {
+	case r.Event.Name == "pull_request", r.Event.Name == "merge_group":
+		return input.Build
+	case r.Event.Name == "push" && publishBranch != "" && r.Event.Branch() == publishBranch:
+		return input.Publish
+	default:
+		return input.Check
+	}
+}
+
+func (r *Run) do(ctx context.Context, mode input.Mode) error {
+	if _, err := r.Files.Open(r.Inputs.Config); err == nil {
+		return fmt.Errorf("input config: %s is there, but this version of hub-publish reads no configuration file yet; remove it", r.Inputs.Config)
+	}
+	var err error
+	if r.hub, err = hub.Open(r.Files, r.Inputs.Root); err != nil {
+		return err
+	}
+	bundles, err := r.selectBundles(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range bundles {
+		entry := r.entry(b)
+		r.report.Bundles = append(r.report.Bundles, entry)
+		if mode != input.Plan && !b.Removed {
+			r.check(b, entry)
+		}
+	}
+	if mode != input.Build && mode != input.Publish {
+		return nil
+	}
+	defer func() {
+		if r.builder != nil {
+			_ = r.builder.Close()
+		}
+	}()
+	for i, b := range bundles {
+		if b.Removed {
+			continue
+		}
+		if err := r.finish(ctx, mode, b, r.report.Bundles[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) selectBundles(ctx context.Context) ([]*hub.Bundle, error) {
+	c, err := compare.Find(ctx, r.Event, r.Repository, r.API)
+	if err != nil {
+		return nil, err
+	}
+	r.report.Base, r.report.Head = c.Base, c.Head
+	seconds, err := r.Repository.Time(c.Head)
+	if err != nil {
+		return nil, err
+	}
+	r.created = time.Unix(seconds, 0)
+	bundles, err := selection.Select(ctx, r.hub, c, r.Inputs.Bundles)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Equal(r.Inputs.Bundles, []string{selection.Missing}) {
+		if bundles, err = r.missing(ctx, bundles); err != nil {
+			return nil, err
+		}
+	}
+	r.Log.Printf("%s", c.How)
+	if len(bundles) == 0 {
+		r.Log.Printf("No bundle changed: nothing to do.")
+	}
+	return bundles, nil
+}
+
+// entry begins a bundle's part of the report.
+func (r *Run) entry(b *hub.Bundle) *report.Bundle {
+	entry := &report.Bundle{
+		Path: b.Path, Name: b.Text("name"), Kind: b.Text("kind"), Type: b.Text("type"), Version: b.Text("version"), Status: report.Checked,
+		Seconds: map[string]float64{}, Findings: []finding.Finding{}, Published: []report.Publication{},
+	}
+	if b.Removed {
+		entry.Status = report.Removed
+	}
+	if targets, err := r.targets(b); err == nil {
+		entry.Image = familiar(targets[0].Reference())
+	}
+	return entry
+}
+
+func (r *Run) check(b *hub.Bundle, entry *report.Bundle) {
+	start := time.Now()
+	entry.Findings = append(entry.Findings, rule.Check(r.hub, b)...)
+	if r.fails(entry.Findings) {
+		entry.Status = report.Failed
+	}
+	entry.Took("check", time.Since(start))
+}
+
+// fails reports whether one of the findings is at or above fail-on.
+func (r *Run) fails(findings []finding.Finding) bool {
+	switch r.Inputs.FailOn {
+	case input.FailOnNever:
+		return false
+	case input.FailOnWarning:
+		return len(findings) > 0
+	default:
+		return finding.Count(findings, finding.Error) > 0
+	}
+}
+
+// Failed reports whether a report's findings or bundles fail the run.
+func (r *Run) Failed() bool {
+	return r.Inputs.FailOn != input.FailOnNever && len(r.report.Paths(report.Failed)) > 0
+}
+
+// finish builds a bundle and, if that is wanted, publishes it. An error ends the run; what is the bundle's own fault
+// becomes a finding.
+func (r *Run) finish(ctx context.Context, mode input.Mode, b *hub.Bundle, entry *report.Bundle) error {
+	r.Log.Begin(b.Path)
+	defer r.Log.End()
+	if mode == input.Build {
+		if !r.buildable(b, entry) {
+			return nil
+		}
+		_, err := r.build(ctx, b, entry)
+		return err
+	}
+	if entry.Status == report.Failed {
+		r.Log.Printf("%s is not published: it has findings", b.Path)
+		return nil
+	}
+	return r.publish(ctx, b, entry)
+}
+
+// buildable reports whether a build of the bundle would tell anything beyond what the checks have told.
+func (r *Run) buildable(b *hub.Bundle, entry *report.Bundle) bool {
+	return r.hub.Has(b.Path, hub.Dockerfile) && !slices.ContainsFunc(entry.Findings, func(f finding.Finding) bool {
+		return f.File == b.DockerfilePath() && f.Severity == finding.Error
+	})
+}
+
+// add puts a finding to a bundle. A failed build or publication fails it whatever fail-on says.
+func add(entry *report.Bundle, f finding.Finding) {
+	entry.Findings = append(entry.Findings, f)
+	entry.Status = report.Failed
+}
+
+// dir is a bundle's directory on this machine.
+func (r *Run) dir(b *hub.Bundle) string { return filepath.Join(r.Dir, filepath.FromSlash(b.Path)) }
+
+// versionAt is where a finding about a bundle's version belongs.
+func versionAt(b *hub.Bundle) (file string, at finding.Range) {
+	at = finding.Line(1)
+	if f, ok := b.Manifest.Field("version"); ok && !f.IsNull() {
+		at = f.At
+	}
+	return path.Join(b.Path, "manifest.yml"), at
+}
+
+// Keychain has the credentials of the inputs for the registries that they name, and those of a Docker config.
+func Keychain(i *input.Inputs) authn.Keychain {
+	if i.Username == "" || i.Password == "" {
+		return authn.DefaultKeychain
+	}
+	return authn.NewMultiKeychain(&static{i}, authn.DefaultKeychain)
+}
+
+type static struct{ inputs *input.Inputs }
+
+// Resolve implements authn.Keychain.
+func (s *static) Resolve(resource authn.Resource) (authn.Authenticator, error) {
+	for _, registry := range s.inputs.Registries {
+		if r, err := name.NewRegistry(registry); err == nil && r.RegistryStr() == resource.RegistryStr() {
+			return &authn.Basic{Username: s.inputs.Username, Password: s.inputs.Password}, nil
+		}
+	}
+	return authn.Anonymous, nil
+}

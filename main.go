@@ -1,0 +1,27 @@
+// Command hub-publish turns a repository of bundles into published images; see README.md.
+package main
+
+import (
+	"context"
+	"embed"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/cli"
+	"github.com/jina/hub-publish/internal/shellimage"
+)
+
+// sample is the hub that the demo works on.
+//
+//go:embed all:testdata/hub all:testdata/pull-request
+var sample embed.FS
+
+func main() {
+	builder.RunChild()
+	shellimage.RunShell()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(cli.Run(ctx, os.Args[1:], cli.Environment{Getenv: os.Getenv, Out: os.Stdout, Err: os.Stderr, Sample: sample}))
+}

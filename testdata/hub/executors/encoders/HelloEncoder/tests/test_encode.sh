@@ -1,0 +1,1 @@
+test "$(sh encode.sh hub)" = "hello, hub" && echo "encode: ok"

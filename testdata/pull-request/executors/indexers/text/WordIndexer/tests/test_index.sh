@@ -1,0 +1,1 @@
+test "$(sh index.sh word)" = "1: word" && echo "index: ok"
