@@ -60,7 +60,11 @@ func syntaxError(err error) *SyntaxError {
 	if errors.As(err, &located) && len(located.Locations) > 0 && len(located.Locations[0]) > 0 {
 		line = located.Locations[0][0].Start.Line
 	}
-	return &SyntaxError{line, locationInText.ReplaceAllString(err.Error(), "")}
+	message := locationInText.ReplaceAllString(err.Error(), "")
+	if strings.HasPrefix(message, "no build stage in current context") {
+		message = "this stands before the first FROM, where only ARG may stand; begin the Dockerfile with FROM"
+	}
+	return &SyntaxError{line, message}
 }
 
 // Line is the first line of an instruction, counted from 1.

@@ -30,6 +30,11 @@ var bundlePlacement = &Rule{
 // target is the path where the bundle should stand: as it is, in the right kind folder.
 func (p *Pass) target(kind string, known bool) string {
 	name := path.Base(p.Path)
+	if p.Place.Kind != "" && p.Place.Depth == 0 { // the kind folder itself
+		if name = p.Text("name"); name == "" {
+			name = "<Name>"
+		}
+	}
 	if !known {
 		return path.Join(p.Hub.Root(), "<kinds>", name) + ", where <kinds> is the plural of its kind"
 	}

@@ -93,7 +93,7 @@ var manifestKeywords = &Rule{
 		for _, word := range p.Manifest.Items(f) {
 			switch {
 			case !word.IsString():
-				p.Report(p.ManifestPath(), word.At, "a keyword must be text, but YAML reads %s; put it in quotes", what(word))
+				p.Report(p.ManifestPath(), word.At, "a keyword must be text, but YAML reads %s; write a word, in quotes where it looks like something else", what(word))
 			case blank(word):
 				p.Report(p.ManifestPath(), word.At, "this keyword is blank; write a word or remove it")
 			}

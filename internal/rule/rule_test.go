@@ -1,0 +1,130 @@
+package rule_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/manifest"
+	"github.com/jina/hub-publish/internal/rule"
+)
+
+var update = flag.Bool("update", false, "write what the rules say into testdata")
+
+const cases = "../../testdata/rules"
+
+// want is the file of a case that holds the findings; files below base/ are the base's.
+const want = "want"
+
+// TestRules runs all rules on each case: a hub as a txtar archive, and the findings that it must give, one a line.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	for _, r := range rule.All {
+		if r.Check == nil {
+			continue
+		}
+		t.Run(r.ID, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(cases, r.ID+".txtar")
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatalf("each rule has a case: %v", err)
+			}
+			got := check(t, archive)
+			if !strings.Contains(got, "["+r.ID+"]") {
+				t.Errorf("the case does not break the rule; the findings are:\n%s", got)
+			}
+			last := &archive.Files[len(archive.Files)-1]
+			if last.Name != want {
+				t.Fatalf("the last file is %q, not %q", last.Name, want)
+			}
+			if *update {
+				last.Data = []byte(got)
+				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got != string(last.Data) {
+				t.Errorf("got:\n%s\nwant:\n%s", got, last.Data)
+			}
+		})
+	}
+}
+
+// TestCasesHaveRules fails for a case whose rule is gone or misnamed.
+func TestCasesHaveRules(t *testing.T) {
+	t.Parallel()
+	err := fs.WalkDir(os.DirFS(cases), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		id := strings.TrimSuffix(path, ".txtar")
+		if !slices.ContainsFunc(rule.All, func(r *rule.Rule) bool { return r.ID == id && r.Check != nil }) {
+			t.Errorf("%s: there is no rule %q", path, id)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// check runs the rules on every bundle of an archive.
+func check(t *testing.T, archive *txtar.Archive) string {
+	t.Helper()
+	files, base := fstest.MapFS{}, map[string][]byte{}
+	for _, f := range archive.Files {
+		if name, ok := strings.CutPrefix(f.Name, "base/"); ok {
+			base[name] = f.Data
+		} else if f.Name != want {
+			files[f.Name] = &fstest.MapFile{Data: f.Data}
+		}
+	}
+	h, err := hub.Open(files, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := h.Bundles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, path := range paths {
+		b, err := h.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, ok := base[b.ManifestPath()]; ok {
+			b.Changed = true
+			if b.Base, err = manifest.Parse(data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, f := range rule.Check(h, b) {
+			fmt.Fprintf(&out, "%s:%s: %s: %s [%s]\n", f.File, place(f.Range), f.Severity, f.Message, f.Rule)
+		}
+	}
+	return out.String()
+}
+
+// place is line, line:column or line:column-end.
+func place(r finding.Range) string {
+	switch {
+	case r.Column == 0:
+		return fmt.Sprint(r.Line)
+	case r.EndColumn == 0:
+		return fmt.Sprintf("%d:%d", r.Line, r.Column)
+	}
+	return fmt.Sprintf("%d:%d-%d", r.Line, r.Column, r.EndColumn)
+}
