@@ -144,7 +144,7 @@ func tell(result *report.Report, r *pipeline.Run, e Environment) error {
 	for _, b := range result.Bundles {
 		r.Log.Printf("%-9s %s %s", b.Status, b.Path, b.Version)
 	}
-	outputs, err := result.Outputs()
+	outputs, err := result.Values()
 	if err != nil {
 		return err
 	}

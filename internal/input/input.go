@@ -101,7 +101,7 @@ var All = []Definition{
 		func(i *Inputs, v string) error { i.Namespace = strings.Trim(v, "/"); return nil }},
 	{"username", "", "The user for the registries. Without it: a Docker config, else anonymous.",
 		func(i *Inputs, v string) error { i.Username = v; return nil }},
-	{"password", "", "The user's password or token. It is never printed, and no bundle's build can read it.",
+	{"password", "", "The user's password or token. It is never printed.",
 		func(i *Inputs, v string) error { i.Password = v; return nil }},
 	{"token", "${{ github.token }}", "The token for GitHub's API, which is asked where the checkout does not reach.",
 		func(i *Inputs, v string) error { i.Token = v; return nil }},

@@ -9,6 +9,21 @@ import (
 	"github.com/jina/hub-publish/internal/finding"
 )
 
+// Output describes one of the action's outputs.
+type Output struct{ Name, About string }
+
+// Outputs are the action's outputs in the order of the README.
+var Outputs = []Output{
+	{"bundles", "JSON list of the selected bundles' paths."},
+	{"matrix", "JSON for `strategy.matrix`: `{\"include\":[{\"bundle\",\"name\",\"version\",\"image\"}]}`."},
+	{"published", "JSON list: `{\"bundle\",\"image\",\"version\",\"digest\",\"tags\":[…],\"existed\":bool}`."},
+	{"failed", "JSON list of the paths of the bundles that failed."},
+	{"errors", "How many errors were found."},
+	{"warnings", "How many warnings were found."},
+	{"catalog", "Path, inside the workspace, of the JSON catalog of all bundles. This version writes none."},
+	{"report", "Path, inside the workspace, of the JSON report."},
+}
+
 // matrixEntry is one job of a matrix over the bundles.
 type matrixEntry struct {
 	Bundle  string `json:"bundle"`
@@ -17,8 +32,8 @@ type matrixEntry struct {
 	Image   string `json:"image"`
 }
 
-// Outputs are the action's outputs by name, each one line.
-func (r *Report) Outputs() (map[string]string, error) {
+// Values are the outputs' values by name, each one line; the report's path is the caller's.
+func (r *Report) Values() (map[string]string, error) {
 	matrix := struct {
 		Include []matrixEntry `json:"include"`
 	}{[]matrixEntry{}}
