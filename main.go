@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"embed"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,5 +24,10 @@ func main() {
 	shellimage.RunShell()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(cli.Run(ctx, os.Args[1:], cli.Environment{Getenv: os.Getenv, Out: os.Stdout, Err: os.Stderr, Sample: sample}))
+	dir, err := os.Getwd()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hub-publish:", err)
+		os.Exit(cli.Wrong)
+	}
+	os.Exit(cli.Run(ctx, os.Args[1:], cli.Environment{Dir: dir, Getenv: os.Getenv, Out: os.Stdout, Err: os.Stderr, Sample: sample}))
 }

@@ -30,6 +30,8 @@ const (
 
 // Environment is what the program is run in.
 type Environment struct {
+	// Dir is the working directory.
+	Dir    string
 	Getenv func(string) string
 	Out    io.Writer
 	Err    io.Writer

@@ -41,6 +41,10 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 		}
 		references = append(references, reference)
 	}
+	dir := rest[0]
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(e.Dir, dir)
+	}
 	keychain := pipeline.Keychain(inputs)
 	b, err := builder.New(builder.Options{
 		Isolation: inputs.Isolation, Platform: inputs.Platform, BuildArgs: inputs.BuildArgs, Timeout: inputs.BuildTimeout, Keychain: keychain,
@@ -50,8 +54,8 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 	}
 	defer b.Close()
 	log := report.NewLog(e.Err, false)
-	log.Begin(rest[0])
-	img, err := b.Build(ctx, builder.Request{Context: rest[0], Dockerfile: filepath.Join(rest[0], hub.Dockerfile), Created: time.Now()}, log)
+	log.Begin(dir)
+	img, err := b.Build(ctx, builder.Request{Context: dir, Dockerfile: filepath.Join(dir, hub.Dockerfile), Created: time.Now()}, log)
 	log.End()
 	if err != nil {
 		return Failed, err

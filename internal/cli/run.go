@@ -58,7 +58,7 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 	if err != nil {
 		return nil, nil, err
 	}
-	start := "."
+	start := e.Dir
 	if e.inActions() && e.Getenv("GITHUB_WORKSPACE") != "" {
 		start = e.Getenv("GITHUB_WORKSPACE")
 	}
@@ -74,7 +74,7 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 		return nil, nil, err
 	}
 	if len(paths) > 0 {
-		if given["bundles"], err = inRepository(dir, paths); err != nil {
+		if given["bundles"], err = inRepository(dir, e.Dir, paths); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -110,12 +110,12 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 }
 
 // inRepository turns paths as a person types them into the input bundles.
-func inRepository(dir string, paths []string) (string, error) {
+func inRepository(dir, from string, paths []string) (string, error) {
 	var bundles []string
 	for _, p := range paths {
-		absolute, err := filepath.Abs(p)
-		if err != nil {
-			return "", err
+		absolute := p
+		if !filepath.IsAbs(p) {
+			absolute = filepath.Join(from, p)
 		}
 		below, err := filepath.Rel(dir, absolute)
 		if err != nil || below == ".." || strings.HasPrefix(below, "../") {

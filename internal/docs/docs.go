@@ -4,10 +4,12 @@ package docs
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/report"
 	"github.com/jina/hub-publish/internal/rule"
@@ -54,9 +56,42 @@ func Action() (string, error) {
 	return s.String(), err
 }
 
-// Sections are the generated parts of the README, by the name that stands in its markers.
-func Sections() map[string]string {
-	return map[string]string{"inputs": inputs(), "outputs": outputs(), "rules": rules()}
+// Sections are the generated parts of the README, by the name that stands in its markers. The project's files hold the
+// example workflows and the bundle whose findings are shown.
+func Sections(project fs.FS) (map[string]string, error) {
+	sections := map[string]string{"inputs": inputs(), "outputs": outputs(), "rules": rules()}
+	for _, name := range []string{"check", "publish"} {
+		data, err := fs.ReadFile(project, ".github/examples/"+name+".yml")
+		if err != nil {
+			return nil, err
+		}
+		_, workflow, _ := strings.Cut(string(data), "\n") // the first line says where to copy it
+		sections[name] = "```yaml\n" + workflow + "```\n"
+	}
+	shown, err := terminal(project)
+	sections["terminal"] = "```text\n" + shown + "```\n"
+	return sections, err
+}
+
+// terminal is what `hub-publish check` prints of the sample's broken bundle.
+func terminal(project fs.FS) (string, error) {
+	files, err := fs.Sub(project, "testdata/pull-request")
+	if err != nil {
+		return "", err
+	}
+	h, err := hub.Open(files, "")
+	if err != nil {
+		return "", err
+	}
+	b, err := h.Load("executors/crafters/BrokenCrafter")
+	if err != nil {
+		return "", err
+	}
+	shown := report.New()
+	shown.Bundles = append(shown.Bundles, &report.Bundle{Path: b.Path, Version: b.Text("version"), Status: report.Failed, Findings: rule.Check(h, b)})
+	var s strings.Builder
+	report.Terminal{Out: &s, Files: files}.Print(shown)
+	return s.String(), nil
 }
 
 func inputs() string {
