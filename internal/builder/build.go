@@ -17,12 +17,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
-	"github.com/jina/hub-publish/internal/disposable"
 	"github.com/jina/hub-publish/internal/dockerfile"
 	"github.com/jina/hub-publish/internal/sandbox"
 )
 
-// The entries of the action's own directory, in the child's root always /kaniko.
+// The entries of the builder's own directory.
 const (
 	binaryName    = "hub-publish"
 	certsDir      = "ssl"
@@ -99,16 +98,17 @@ func (b *Builder) pullBases(ctx context.Context, file *dockerfile.File, progress
 // build is one build's files.
 type build struct {
 	isolation Isolation
-	// own is the directory that the child sees as /kaniko; root the one that it sees as / in a sandbox.
-	own, root string
-	bases     string
-	order     order
+	// own is the builder's directory as this process sees it, and inside as the child does; root is the directory that
+	// the child sees as / in a sandbox.
+	own, inside, root string
+	bases             string
+	order             order
 }
 
 // prepare lays out the build's directory: a copy of the context, which the build may spoil as it likes.
 func (b *Builder) prepare(r Request, recipe []byte) (*build, error) {
 	b.builds++
-	build := &build{isolation: b.options.Isolation, own: disposable.Own, bases: b.bases.dir}
+	build := &build{isolation: b.options.Isolation, own: ownInPlace, inside: ownInPlace, bases: b.bases.dir}
 	build.order = order{
 		Isolation: b.options.Isolation,
 		BuildArgs: b.options.BuildArgs,
@@ -122,7 +122,7 @@ func (b *Builder) prepare(r Request, recipe []byte) (*build, error) {
 		if err := os.RemoveAll(dir); err != nil {
 			return nil, fmt.Errorf("remove the build before: %w", err)
 		}
-		build.own, build.root = filepath.Join(dir, "own"), filepath.Join(dir, "root")
+		build.own, build.inside, build.root = filepath.Join(dir, "own"), ownInside, filepath.Join(dir, "root")
 		build.order.Root, build.order.Binds = build.root, build.binds()
 		for _, dir := range []string{build.own, build.root} {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -140,9 +140,9 @@ func (b *Builder) prepare(r Request, recipe []byte) (*build, error) {
 
 // binds are the files of the machine that a sandbox shows.
 func (b *build) binds() []sandbox.Bind {
-	binds := []sandbox.Bind{{Source: b.own, Target: disposable.Own}}
+	binds := []sandbox.Bind{{Source: b.own, Target: b.inside}}
 	if _, err := os.Stat(b.bases); err == nil {
-		binds = append(binds, sandbox.Bind{Source: b.bases, Target: filepath.Join(disposable.Own, basesDir), ReadOnly: true})
+		binds = append(binds, sandbox.Bind{Source: b.bases, Target: filepath.Join(b.inside, basesDir), ReadOnly: true})
 	}
 	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts"} {
 		if _, err := os.Stat(file); err == nil {
@@ -177,7 +177,7 @@ func (b *build) run(ctx context.Context, progress Progress) error {
 		return err
 	}
 	defer events.Close()
-	c := child(ctx, childName)
+	c := child(ctx, childName, b.inside)
 	if b.isolation == Sandbox {
 		c.SysProcAttr = sandbox.Attributes()
 	} else {
@@ -290,11 +290,12 @@ func (t *tail) String() string {
 	return strings.TrimRight(strings.ToValidUTF8(string(data), "\uFFFD"), "\n")
 }
 
-// child is this program again, in the role that a name stands for, without this process's environment.
-func child(ctx context.Context, role string) *exec.Cmd {
+// child is this program again, in the role that a name stands for, without this process's environment. kaniko learns
+// the builder's own directory from the variable KANIKO_DIR.
+func child(ctx context.Context, role, own string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "/proc/self/exe")
 	c.Args = []string{role}
-	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "GODEBUG=netdns=go"}
+	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "GODEBUG=netdns=go", "KANIKO_DIR=" + own}
 	for _, key := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 		if value, ok := os.LookupEnv(key); ok {
 			c.Env = append(c.Env, key+"="+value)

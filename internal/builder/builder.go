@@ -4,6 +4,7 @@ package builder
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -50,6 +51,13 @@ type Builder struct {
 	builds  int
 }
 
+// The directory of the builder's own files in the build's root, which the build leaves alone. In the action's image it
+// is where the binary lies; a sandbox has another name for it, so that an image may have a directory /kaniko.
+const (
+	ownInPlace = "/kaniko"
+	ownInside  = "/.hub-publish"
+)
+
 // ErrNoPlace says that this machine offers no place to build in.
 var ErrNoPlace = errors.New("no place to build in")
 
@@ -60,11 +68,13 @@ func New(options Options) (*Builder, error) {
 		return nil, err
 	}
 	options.Isolation = isolation
-	dir := disposable.Own
+	dir := ownInPlace
 	if isolation == Sandbox {
 		if dir, err = os.MkdirTemp(workDir(), "hub-publish-"); err != nil {
 			return nil, fmt.Errorf("make a directory to build in: %w", err)
 		}
+	} else if _, err := x509.SystemCertPool(); err != nil { // read now: a build in place could change the files
+		return nil, err
 	}
 	b := &Builder{options: options, dir: dir, bases: &bases{
 		dir: filepath.Join(dir, basesDir), keychain: options.Keychain, platform: options.Platform,
@@ -77,13 +87,13 @@ func workDir() string {
 	if info, err := os.Stat(os.TempDir()); err == nil && info.IsDir() {
 		return ""
 	}
-	return disposable.Own
+	return ownInPlace
 }
 
 // choose is the isolation to build in.
 func choose(wanted Isolation) (Isolation, error) {
 	if wanted == InPlace {
-		if err := disposable.Check("/"); err != nil {
+		if err := disposable.Check("/", ownInPlace); err != nil {
 			return "", err
 		}
 		return InPlace, nil
@@ -92,7 +102,7 @@ func choose(wanted Isolation) (Isolation, error) {
 	if refused == nil {
 		return Sandbox, nil
 	}
-	if wanted == Auto && disposable.Check("/") == nil {
+	if wanted == Auto && disposable.Check("/", ownInPlace) == nil {
 		return InPlace, nil
 	}
 	return "", fmt.Errorf("%w: this machine does not let the build have namespaces of its own (%v); "+
@@ -107,7 +117,7 @@ func probe() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	c := child(context.Background(), probeName)
+	c := child(context.Background(), probeName, ownInside)
 	c.SysProcAttr = sandbox.Attributes()
 	c.Args = append(c.Args, dir)
 	if output, err := c.CombinedOutput(); err != nil {

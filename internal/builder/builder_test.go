@@ -79,7 +79,7 @@ type recorder struct {
 func (r *recorder) Step(_ int, instruction string) { r.steps = append(r.steps, instruction) }
 func (r *recorder) Output(text []byte)             { r.output.Write(text) }
 
-// buildFiles builds a context that is given as a txtar archive.
+// buildFiles builds a context that is given as a txtar archive; a file named "a -> b" is a link.
 func buildFiles(t *testing.T, b *builder.Builder, files string) (v1.Image, *recorder, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -88,7 +88,11 @@ func buildFiles(t *testing.T, b *builder.Builder, files string) (v1.Image, *reco
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+		if link, target, ok := strings.Cut(path, " -> "); ok {
+			if err := os.Symlink(target, link); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(path, f.Data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,7 +163,7 @@ echo hello
 			t.Errorf("%s holds %q, want %q", path, files[path], want)
 		}
 	}
-	for _, path := range []string{"/out.txt", "/kaniko"} {
+	for _, path := range []string{"/out.txt", "/.hub-publish"} {
 		if _, ok := files[path]; ok {
 			t.Errorf("%s is in the image", path)
 		}
@@ -188,6 +192,38 @@ func TestBuildLeavesNoTrace(t *testing.T) {
 	}
 	if files["/second.txt"] != "second\n" {
 		t.Error("the second build's file is missing")
+	}
+}
+
+// TestBuildAction builds an image in the action's own layout, whose directory has the name that kaniko takes for its own,
+// and with the link that lets the runner mount the Docker socket.
+func TestBuildAction(t *testing.T) {
+	t.Parallel()
+	img, _, err := buildFiles(t, newBuilder(t), `
+-- Dockerfile --
+ARG BASE
+FROM $BASE AS build
+WORKDIR /src
+COPY program .
+RUN mkdir -p /out/root/run && cp program /out/program
+COPY root/ /out/root/
+FROM scratch
+COPY --from=build /out/program /kaniko/program
+COPY --from=build /out/root/ /
+ENTRYPOINT ["/kaniko/program"]
+-- program --
+the program
+-- root/var/run -> /run --
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := contents(t, img)
+	if files["/kaniko/program"] != "the program\n" {
+		t.Errorf("the program is missing: %v", files)
+	}
+	if _, ok := files["/var/run"]; !ok {
+		t.Errorf("the link is missing: %v", files)
 	}
 }
 
@@ -248,7 +284,7 @@ func TestBuildIsAlone(t *testing.T) {
 		"the machine's files":        "! cat " + secret,
 		"the builder's memory":       "! cat /proc/1/maps",
 		"the kernel's settings":      "! echo 1 > /proc/sys/kernel/panic",
-		"the base images for others": "! touch /kaniko/bases/x",
+		"the base images for others": "! touch /.hub-publish/bases/x",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, r, err := buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN "+command+"\n")

@@ -96,11 +96,11 @@ func runChild() error {
 		}
 	}
 	if !o.Wipe {
-		if err := disposable.Check("/"); err != nil {
+		if err := disposable.Check("/", config.KanikoDir); err != nil {
 			return err
 		}
 	}
-	r, err := newReporter(os.NewFile(eventsFD, "events"), filepath.Join(disposable.Own, dockerfileRef))
+	r, err := newReporter(os.NewFile(eventsFD, "events"), filepath.Join(config.KanikoDir, dockerfileRef))
 	if err != nil {
 		return err
 	}
@@ -149,8 +149,8 @@ func buildImage(o order) (v1.Image, error) {
 	return executor.DoBuild(&config.KanikoOptions{
 		RegistryOptions:  config.RegistryOptions{RegistryMaps: maps(address), SkipDefaultRegistryFallback: true},
 		BuildArgs:        append(platformArgs(platform), o.BuildArgs...),
-		DockerfilePath:   filepath.Join(disposable.Own, dockerfileRef),
-		SrcContext:       filepath.Join(disposable.Own, contextDir),
+		DockerfilePath:   filepath.Join(config.KanikoDir, dockerfileRef),
+		SrcContext:       filepath.Join(config.KanikoDir, contextDir),
 		CustomPlatform:   platform.String(),
 		SnapshotMode:     constants.SnapshotModeFull, // the only one that misses nothing
 		CompressionLevel: -1,
@@ -168,7 +168,7 @@ func platformArgs(target *v1.Platform) []string {
 
 // serveBases starts a registry on the loopback interface with the images that the parent pulled.
 func serveBases() (address string, maps func(string) map[string][]string, err error) {
-	s, err := newServer(filepath.Join(disposable.Own, basesDir))
+	s, err := newServer(filepath.Join(config.KanikoDir, basesDir))
 	if err != nil {
 		return "", nil, err
 	}
@@ -181,7 +181,7 @@ func serveBases() (address string, maps func(string) map[string][]string, err er
 }
 
 func write(img v1.Image) error {
-	path, err := layout.Write(filepath.Join(disposable.Own, imageDir), empty.Index)
+	path, err := layout.Write(filepath.Join(config.KanikoDir, imageDir), empty.Index)
 	if err != nil {
 		return err
 	}
@@ -204,5 +204,5 @@ func reason(err error) string {
 	for _, prefix := range []string{"error building stage: ", "failed to execute command: ", beforeInstruction, "starting command: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	return strings.ReplaceAll(text, filepath.Join(disposable.Own, contextDir)+"/", "")
+	return strings.ReplaceAll(text, filepath.Join(config.KanikoDir, contextDir)+"/", "")
 }

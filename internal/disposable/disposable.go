@@ -12,9 +12,6 @@ import (
 	"github.com/moby/sys/mountinfo"
 )
 
-// Own is the directory of the action's own files, which builds leave alone.
-const Own = "/kaniko"
-
 // marks are the empty files that container engines leave in the roots that they make.
 var marks = []string{"/.dockerenv", "/run/.containerenv"}
 
@@ -29,10 +26,10 @@ func (e *NotDisposableError) Error() string {
 		"ask for `isolation: sandbox`, or run the action's image", e.Path)
 }
 
-// Check returns nil where a root holds nothing to lose: no file outside of mounts and of the action's own directory. It
-// looks for files, not for signs of a container: a container can hold somebody's files too. Its error is a
-// *NotDisposableError where the root holds one.
-func Check(root string) error {
+// Check returns nil where a root holds nothing to lose: no file outside of mounts and of the builder's own directory,
+// which is named as seen from the root. It looks for files, not for signs of a container: a container can hold
+// somebody's files too. Its error is a *NotDisposableError where the root holds one.
+func Check(root, own string) error {
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(root))
 	if err != nil {
 		return fmt.Errorf("cannot tell whether the root is disposable: %w", err)
@@ -50,7 +47,7 @@ func Check(root string) error {
 		}
 		inside := "/" + rel(root, path)
 		switch {
-		case inside == Own, mounted[path]:
+		case inside == own, mounted[path]:
 			if entry.IsDir() {
 				return fs.SkipDir
 			}

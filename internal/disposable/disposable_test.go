@@ -14,7 +14,7 @@ import (
 func TestMachine(t *testing.T) {
 	t.Parallel()
 	var found *disposable.NotDisposableError
-	if err := disposable.Check("/"); !errors.As(err, &found) {
+	if err := disposable.Check("/", "/kaniko"); !errors.As(err, &found) {
 		t.Fatalf("a machine's root passed for disposable: %v", err)
 	}
 	if _, err := os.Lstat(found.Path); err != nil {
@@ -47,7 +47,7 @@ func TestCheck(t *testing.T) {
 			for _, file := range test.files {
 				write(t, root, file)
 			}
-			err := disposable.Check(root)
+			err := disposable.Check(root, "/kaniko")
 			if test.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -80,4 +80,3 @@ func write(t *testing.T, root, file string) {
 		t.Fatal(err)
 	}
 }
-
