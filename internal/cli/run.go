@@ -12,6 +12,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
+	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/forge"
 	"github.com/jina/hub-publish/internal/history"
@@ -88,7 +89,7 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 	}
 	r := &pipeline.Run{
 		Inputs: inputs, Event: ev, Dir: dir, Files: root.FS(), Repository: repository,
-		Log: report.NewLog(e.Out, e.inActions()),
+		API: compare.NoAPI{}, Log: report.NewLog(e.Out, e.inActions()),
 	}
 	if ev.Repository != "" {
 		client, err := forge.New(e.Getenv("GITHUB_API_URL"), ev.Repository, inputs.Token)

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/input"
@@ -209,7 +210,7 @@ func (d *Demo) run(ctx context.Context, bundles string, e event.Event) (*report.
 		return nil, err
 	}
 	defer root.Close()
-	run := pipeline.Run{Inputs: inputs, Event: e, Dir: d.dir, Files: root.FS(), Repository: repository, Log: report.NewLog(d.Out, false)}
+	run := pipeline.Run{Inputs: inputs, Event: e, Dir: d.dir, Files: root.FS(), Repository: repository, API: compare.NoAPI{}, Log: report.NewLog(d.Out, false)}
 	result, err := run.Do(ctx)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,8 @@ type Run struct {
 	Dir        string
 	Files      fs.FS
 	Repository *history.Repository
-	API        compare.API
+	// API is asked where the checkout does not reach.
+	API compare.API
 	// SourceURL is the address of the repository's files at this commit; empty where it is not known.
 	SourceURL string
 	Log       Log

@@ -45,19 +45,7 @@ func TestRules(t *testing.T) {
 			if !strings.Contains(got, "["+r.ID+"]") {
 				t.Errorf("the case does not break the rule; the findings are:\n%s", got)
 			}
-			last := &archive.Files[len(archive.Files)-1]
-			if last.Name != want {
-				t.Fatalf("the last file is %q, not %q", last.Name, want)
-			}
-			if *update {
-				last.Data = []byte(got)
-				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got != string(last.Data) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, last.Data)
-			}
+			hold(t, path, archive, got)
 		})
 	}
 }
@@ -77,6 +65,41 @@ func TestCasesHaveRules(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestCorpus runs the rules on manifests of a real hub, each beside a Dockerfile.
+func TestCorpus(t *testing.T) {
+	t.Parallel()
+	const path = "../../testdata/corpus.txtar"
+	archive, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := *archive
+	for _, f := range archive.Files {
+		if dir, ok := strings.CutSuffix(f.Name, "manifest.yml"); ok {
+			files.Files = append(files.Files, txtar.File{Name: dir + "Dockerfile", Data: []byte("FROM scratch\nENTRYPOINT [\"/run\"]\n")})
+		}
+	}
+	hold(t, path, archive, check(t, &files))
+}
+
+// hold compares the findings with the archive's last file, or writes them there.
+func hold(t *testing.T, path string, archive *txtar.Archive, got string) {
+	t.Helper()
+	last := &archive.Files[len(archive.Files)-1]
+	if last.Name != want {
+		t.Fatalf("the last file is %q, not %q", last.Name, want)
+	}
+	if *update {
+		last.Data = []byte(got)
+		if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got != string(last.Data) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, last.Data)
 	}
 }
 
