@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -73,20 +74,24 @@ func Parse(data []byte) (*Manifest, error) {
 		return nil, &SyntaxError{finding.Line(1), fmt.Sprintf("the manifest has %d bytes; the limit is %d", len(data), MaxSize)}
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if line := notUTF8(data); line > 0 {
+		return nil, &SyntaxError{finding.Line(line), "the manifest is not UTF-8 text; save it as UTF-8"}
+	}
+	text := newSource(data)
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return &Manifest{}, nil
 	} else if err != nil {
-		return nil, syntaxError(err)
+		return nil, text.syntaxError(err)
 	}
-	m := &Manifest{source: newSource(data)}
+	m := &Manifest{source: text}
 	top := document.Content[0]
 	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
 		return m, nil
 	}
 	if top.Kind != yaml.MappingNode {
-		return nil, &SyntaxError{finding.Line(max(1, top.Line)), "the manifest must be a mapping of keys to values, such as `name: AwesomeEncoder`"}
+		return nil, &SyntaxError{text.line(top.Line), "the manifest must be a mapping of keys to values, such as `name: AwesomeEncoder`"}
 	}
 	seen := map[string]finding.Range{}
 	for i := 0; i+1 < len(top.Content); i += 2 {
@@ -106,28 +111,45 @@ func Parse(data []byte) (*Manifest, error) {
 	}
 	var next yaml.Node
 	if err := decoder.Decode(&next); err == nil {
-		return nil, &SyntaxError{finding.Line(max(1, next.Line)), "a second YAML document begins here; a manifest is one document: remove the `---` and what follows"}
+		return nil, &SyntaxError{text.line(next.Line), "a second YAML document begins here; a manifest is one document: remove the `---` and what follows"}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, syntaxError(err)
+		return nil, text.syntaxError(err)
 	}
 	return m, nil
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var (
+	yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	// parserError matches those of yaml.v3's errors whose lines it counts from 0: its parser's. Its scanner's count from 1.
+	parserError   = regexp.MustCompile(`^(did not find expected (<|node content|'-'|key|',')|found (undefined tag|duplicate %|incompatible))`)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
 
-// syntaxError gives the parser's error its place. The parser tells a line, no column.
-func syntaxError(err error) *SyntaxError {
+// syntaxError gives the parser's error its place. The parser tells a line, no column; of an unknown anchor not even that.
+func (s source) syntaxError(err error) *SyntaxError {
 	parts := yamlError.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
 	if parts == nil {
 		return &SyntaxError{finding.Line(1), err.Error()}
 	}
 	line, convErr := strconv.Atoi(parts[1])
-	if convErr != nil {
-		line = 1
-	} else if strings.HasPrefix(parts[2], "did not find expected") {
-		line++ // yaml.v3 counts the lines of its parser's errors from 0, those of its scanner's from 1
+	if alias := unknownAnchor.FindStringSubmatch(parts[2]); alias != nil {
+		line = s.find("*" + alias[1])
+	} else if convErr == nil && parserError.MatchString(parts[2]) {
+		line++
 	}
-	return &SyntaxError{finding.Line(line), "not valid YAML: " + parts[2]}
+	return &SyntaxError{s.line(line), "not valid YAML: " + parts[2]}
+}
+
+// notUTF8 is the line of the first byte that is not UTF-8; 0 where there is none.
+func notUTF8(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return 1 + bytes.Count(data[:i], []byte("\n"))
+		}
+		i += size
+	}
+	return 0
 }
 
 // Field is the field with this key.
@@ -161,9 +183,12 @@ func (m *Manifest) Keywords() []string {
 	return words
 }
 
-// Items are the nodes of a list value with their places.
+// Items are the nodes of a list value with their places; other values have none.
 func (m *Manifest) Items(f Field) []Field {
 	var items []Field
+	if f.Value.Kind != yaml.SequenceNode {
+		return nil
+	}
 	for _, n := range f.Value.Content {
 		item := Field{Key: f.Key, KeyAt: f.KeyAt, Value: n, At: m.source.extent(n)}
 		if n.Kind == yaml.AliasNode {

@@ -1,7 +1,7 @@
 package manifest
 
 import (
-	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -11,28 +11,82 @@ import (
 )
 
 // source is a manifest's text by lines. The parser tells where a node begins; where a scalar ends is read off the text.
-type source [][]rune
+type source []line
+
+// line is one as the parser counts them. It ends lines also at a lone CR, NEL, LS and PS, which editors and GitHub do
+// not: there the line has the number of, and stands behind some characters of, a line that a person sees.
+type line struct {
+	text           []rune
+	number, offset int
+}
 
 func newSource(data []byte) source {
 	var s source
-	for line := range bytes.Lines(data) {
-		s = append(s, []rune(strings.TrimRight(string(line), "\r\n")))
+	text := []rune(string(data))
+	next := line{number: 1}
+	begin := 0
+	for i, r := range text {
+		switch r {
+		case '\n', '\u0085', '\u2028', '\u2029':
+		case '\r':
+			if i+1 < len(text) && text[i+1] == '\n' {
+				continue
+			}
+		default:
+			continue
+		}
+		next.text = text[begin:i]
+		if r == '\n' {
+			next.text = trimCR(next.text)
+		}
+		s = append(s, next)
+		if next.offset += i + 1 - begin; r == '\n' {
+			next.number, next.offset = next.number+1, 0
+		}
+		begin = i + 1
+	}
+	if next.text = text[begin:]; len(next.text) > 0 {
+		s = append(s, next)
 	}
 	return s
 }
 
-// extent is the node's place; its end is given for a scalar that ends on the line where it begins.
-func (s source) extent(n *yaml.Node) finding.Range {
-	if n.Line == 0 {
+func trimCR(text []rune) []rune {
+	if n := len(text); n > 0 && text[n-1] == '\r' {
+		return text[:n-1]
+	}
+	return text
+}
+
+// line is a whole line, by the parser's count; the last one for what the parser misses behind the end.
+func (s source) line(n int) finding.Range {
+	if len(s) == 0 {
 		return finding.Line(1)
 	}
-	at := finding.Range{Line: n.Line, Column: n.Column}
-	if n.Line > len(s) || n.Column > len(s[n.Line-1]) {
+	return finding.Line(s[min(max(n, 1), len(s))-1].number)
+}
+
+// find is the parser's count of the first line that holds a text, or 0.
+func (s source) find(text string) int {
+	return 1 + slices.IndexFunc(s, func(l line) bool { return strings.Contains(string(l.text), text) })
+}
+
+// extent is the node's place; its end is given for a scalar that ends on the line where it begins.
+func (s source) extent(n *yaml.Node) finding.Range {
+	if n.Line == 0 || n.Line > len(s) {
+		return s.line(n.Line)
+	}
+	l := s[n.Line-1]
+	at := finding.Range{Line: l.number, Column: l.offset + n.Column}
+	if n.Column > len(l.text) {
 		return at
 	}
-	text := s[n.Line-1][n.Column-1:]
-	for n.Kind == yaml.ScalarNode && len(text) > 0 && (text[0] == '&' || text[0] == '!') {
+	text := l.text[n.Column-1:]
+	for n.Kind == yaml.ScalarNode && (text[0] == '&' || text[0] == '!') {
 		skip := propertyWidth(text)
+		if skip == len(text) {
+			return at // the value itself is on a later line
+		}
 		text, at.Column = text[skip:], at.Column+skip
 	}
 	width := 0
@@ -45,8 +99,11 @@ func (s source) extent(n *yaml.Node) finding.Range {
 	case n.Style&yaml.SingleQuotedStyle != 0:
 		width = quoted(text, '\'')
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-	case strings.HasPrefix(string(text), n.Value):
-		width = utf8.RuneCountInString(n.Value)
+	default:
+		// Only as much of the line as the value is long: a line may be as long as the manifest and hold every value.
+		if length := utf8.RuneCountInString(n.Value); length <= len(text) && string(text[:length]) == n.Value {
+			width = length
+		}
 	}
 	if width > 0 {
 		at.EndLine, at.EndColumn = at.Line, at.Column+width
