@@ -4,6 +4,7 @@ package dockerfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -58,7 +59,7 @@ func syntaxError(err error) *SyntaxError {
 	line := 1
 	var located *parser.LocationError
 	if errors.As(err, &located) && len(located.Locations) > 0 && len(located.Locations[0]) > 0 {
-		line = located.Locations[0][0].Start.Line
+		line = max(1, located.Locations[0][0].Start.Line) // the parser directives' errors are on line 0
 	}
 	message := locationInText.ReplaceAllString(err.Error(), "")
 	if strings.HasPrefix(message, "no build stage in current context") {
@@ -127,7 +128,10 @@ func (f *File) globalArgs(lex *shell.Lex, buildArgs []string) ([]string, error) 
 	for _, command := range f.Args {
 		for _, arg := range command.Args {
 			value, ok := given[arg.Key]
-			if !ok && arg.Value != nil {
+			if !ok {
+				if arg.Value == nil {
+					continue // unset, which ${KEY-default} tells from empty
+				}
 				var err error
 				if value, _, err = lex.ProcessWord(*arg.Value, shell.EnvsFromSlice(env)); err != nil {
 					return nil, &SyntaxError{Line(command.Location()), err.Error()}
@@ -150,17 +154,17 @@ func isIndex(name string, before int) bool {
 	return err == nil && n >= 0 && n < before
 }
 
-// EntrypointLine is the line of the last stage's ENTRYPOINT, else of its CMD, else of its FROM.
+// EntrypointLine is the line of the last stage's last ENTRYPOINT, else of its CMD, else of its FROM.
 func (f *File) EntrypointLine() int {
 	last := f.Stages[len(f.Stages)-1]
-	line := Line(last.Location)
+	entrypoint, cmd := 0, 0
 	for _, command := range last.Commands {
 		switch command.(type) {
 		case *instructions.EntrypointCommand:
-			return Line(command.Location())
+			entrypoint = Line(command.Location())
 		case *instructions.CmdCommand:
-			line = Line(command.Location())
+			cmd = Line(command.Location())
 		}
 	}
-	return line
+	return cmp.Or(entrypoint, cmd, Line(last.Location))
 }

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -27,7 +28,7 @@ func (f *File) Unsupported() []Unsupported {
 				if len(c.Files) > 0 {
 					found = append(found, Unsupported{line, "RUN with a heredoc (<<)", "join the commands with && and \\ at the line ends, or COPY a script and run it"})
 				}
-				for _, flag := range c.FlagsUsed {
+				for _, flag := range slices.Sorted(slices.Values(c.FlagsUsed)) { // they come in a map's order
 					found = append(found, Unsupported{line, "RUN --" + flag, insteadOfRunFlag(flag)})
 				}
 			case *instructions.AddCommand:
