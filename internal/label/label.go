@@ -38,7 +38,7 @@ func Of(b *hub.Bundle, s Source) map[string]string {
 		}
 		var items []string
 		for _, item := range b.Manifest.Items(f) {
-			if item.Text() != "" {
+			if item.Text() != "" && !item.IsNull() {
 				items = append(items, item.Text())
 			}
 		}

@@ -65,7 +65,7 @@ type State struct {
 
 // Look asks what the registry holds of the target's version.
 func (r *Registry) Look(ctx context.Context, t Target) (State, error) {
-	descriptor, err := remote.Get(t.Reference(), r.options(ctx)...)
+	descriptor, err := r.get(ctx, t)
 	if isNotFound(err) {
 		return State{}, nil
 	}
@@ -83,6 +83,24 @@ func (r *Registry) Look(ctx context.Context, t Target) (State, error) {
 	}
 	s.Tree = config.Config.Labels[TreeLabel]
 	return s, nil
+}
+
+// get reads the manifest of the target's version. Docker Hub answers "denied" to who asks to read a repository that is
+// not there yet, and "not found" to the same user who asks to write: a refused reader asks again as a writer.
+func (r *Registry) get(ctx context.Context, t Target) (*remote.Descriptor, error) {
+	descriptor, err := remote.Get(t.Reference(), r.options(ctx)...)
+	if !isDenied(err) {
+		return descriptor, err
+	}
+	credentials, resolveErr := authn.Resolve(ctx, r.Keychain, t.Repository)
+	if resolveErr != nil || credentials == authn.Anonymous {
+		return nil, err
+	}
+	writer, writerErr := transport.NewWithContext(ctx, t.Repository.Registry, credentials, remote.DefaultTransport, []string{t.Repository.Scope(transport.PushScope)})
+	if writerErr != nil {
+		return nil, err
+	}
+	return remote.Get(t.Reference(), remote.WithContext(ctx), remote.WithTransport(writer))
 }
 
 // CheckPermission reports whether the credentials may push, without pushing anything.
@@ -118,9 +136,15 @@ func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]st
 	if err != nil {
 		return nil, err
 	}
-	set := func(tag string) error {
-		if there, err := remote.Head(t.Repository.Tag(tag), r.options(ctx)...); err == nil && there.Digest == digest {
+	set := func(tag string, fixed bool) error {
+		there, err := remote.Head(t.Repository.Tag(tag), r.options(ctx)...)
+		switch {
+		case err == nil && there.Digest == digest:
 			return nil
+		case err == nil && fixed:
+			return fmt.Errorf("the tag %s names another image already (%s); it is not overwritten", t.Repository.Tag(tag).Name(), there.Digest)
+		case err != nil && !isNotFound(err) && !isDenied(err): // who may write need not be one who may read
+			return explain(t, "ask for "+t.Repository.Tag(tag).Name(), err)
 		}
 		if err := remote.Tag(t.Repository.Tag(tag), img, r.options(ctx)...); err != nil {
 			return explain(t, "set the tag "+t.Repository.Tag(tag).Name(), err)
@@ -135,7 +159,7 @@ func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]st
 			continue
 		}
 		tag := template.Expand(t.Version, t.Facts)
-		if err := set(tag); err != nil {
+		if err := set(tag, true); err != nil {
 			return tags, err
 		}
 		tags = append(tags, tag)
@@ -155,7 +179,7 @@ func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]st
 		if higher {
 			continue
 		}
-		if err := set(tag); err != nil {
+		if err := set(tag, false); err != nil {
 			return tags, err
 		}
 		tags = append(tags, tag)
@@ -172,7 +196,7 @@ func (r *Registry) Existing(ctx context.Context, t Target) (remote.Taggable, err
 	return descriptor, nil
 }
 
-// versions are the released versions that the repository has tags of.
+// versions are the released versions that the repository has tags of, by the target's templates.
 func (r *Registry) versions(ctx context.Context, t Target) ([]*semver.Version, error) {
 	tags, err := remote.List(t.Repository, r.options(ctx)...)
 	if isNotFound(err) {
@@ -182,9 +206,14 @@ func (r *Registry) versions(ctx context.Context, t Target) ([]*semver.Version, e
 		return nil, explain(t, "list the tags of "+t.Repository.Name(), err)
 	}
 	var versions []*semver.Version
-	for _, tag := range tags {
-		if v, err := semver.StrictNewVersion(tag); err == nil && v.Prerelease() == "" {
-			versions = append(versions, v)
+	for _, template := range t.Tags {
+		if !template.Fixed() {
+			continue
+		}
+		for _, tag := range tags {
+			if v, ok := template.versionOf(tag); ok && v.Prerelease() == "" {
+				versions = append(versions, v)
+			}
 		}
 	}
 	return versions, nil
@@ -193,6 +222,11 @@ func (r *Registry) versions(ctx context.Context, t Target) ([]*semver.Version, e
 func isNotFound(err error) bool {
 	var answer *transport.Error
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
+func isDenied(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden)
 }
 
 // explain adds to the registry's own words what to check.

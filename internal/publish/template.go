@@ -22,13 +22,19 @@ type Facts struct {
 }
 
 // Template makes a tag, such as {major}.{minor}.
-type Template struct{ text string }
+type Template struct {
+	text string
+	// made matches the tags that the template makes, with their version as its first group.
+	made *regexp.Regexp
+}
 
 // places are the words that may stand in braces.
 var places = []string{"version", "major", "minor", "patch", "sha", "short_sha", "date"}
 
 var (
 	place = regexp.MustCompile(`\{([^}]*)\}`)
+	// quotedPlace is a place in a template that regexp.QuoteMeta has quoted.
+	quotedPlace = regexp.MustCompile(`\\\{(\w+)\\\}`)
 	// tagPattern is the registry protocol's, from the OCI distribution specification.
 	tagPattern = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 )
@@ -40,11 +46,23 @@ func ParseTemplate(text string) (Template, error) {
 			return Template{}, fmt.Errorf("%q holds {%s}; allowed are {%s}", text, found[1], strings.Join(places, "}, {"))
 		}
 	}
-	t := Template{text}
+	t := Template{text: text}
 	example := t.Expand(semver.MustParse("1.2.3"), Facts{SHA: strings.Repeat("0", 40), Date: time.Unix(0, 0)})
 	if !tagPattern.MatchString(example) {
 		return Template{}, fmt.Errorf("%q would make the tag %q; a tag has letters, digits, _, . and -, at most 128, and begins with none of . and -", text, example)
 	}
+	t.made = regexp.MustCompile("^" + quotedPlace.ReplaceAllStringFunc(regexp.QuoteMeta(text), func(word string) string {
+		switch strings.Trim(word, `\{}`) {
+		case "version":
+			return `(.+)`
+		case "major", "minor", "patch":
+			return `\d+`
+		case "date":
+			return `\d{4}-\d{2}-\d{2}`
+		default:
+			return `[0-9a-f]*`
+		}
+	}) + "$")
 	return t, nil
 }
 
@@ -54,6 +72,16 @@ func (t Template) String() string { return t.text }
 // Fixed reports whether the tag holds the whole version, so that it names one image for ever.
 func (t Template) Fixed() bool {
 	return strings.Contains(t.text, "{version}")
+}
+
+// versionOf is the version in a tag that a fixed template made.
+func (t Template) versionOf(tag string) (*semver.Version, bool) {
+	found := t.made.FindStringSubmatch(tag)
+	if found == nil {
+		return nil, false
+	}
+	v, err := semver.StrictNewVersion(strings.ReplaceAll(found[1], "_", "+")) // the other way round than hub.Tag
+	return v, err == nil
 }
 
 // Expand is the tag for a version.
