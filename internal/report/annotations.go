@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 	"strconv"
-	"unicode/utf8"
+	"unicode/utf16"
 
 	"github.com/sethvargo/go-githubactions"
 
@@ -14,7 +14,7 @@ import (
 const (
 	// maxAnnotations of each level are kept; the rest is dropped without a word.
 	maxAnnotations = 10
-	// maxMessage is where a message is cut, in characters.
+	// maxMessage is where a message is cut, in UTF-16 code units.
 	maxMessage = 4096
 )
 
@@ -61,11 +61,17 @@ func fields(f finding.Finding) map[string]string {
 	return fields
 }
 
-// cut shortens a text to a number of characters, its end first: the end of an output says why it failed, but the
+// cut shortens a text to a number of UTF-16 code units, its end first: the end of an output says why it failed, but the
 // message before it says more.
-func cut(text string, characters int) string {
-	if utf8.RuneCountInString(text) <= characters {
-		return text
+func cut(text string, units int) string {
+	used, end := 0, 0
+	for i, r := range text {
+		if used < units { // there is room for the … before this character
+			end = i
+		}
+		if used += utf16.RuneLen(r); used > units {
+			return text[:end] + "…"
+		}
 	}
-	return string([]rune(text)[:characters-1]) + "…"
+	return text
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,14 +20,25 @@ func (r *Report) WriteJSON(workspace string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the report: %w", err)
 	}
-	dir := filepath.Join(workspace, Dir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	root, err := os.OpenRoot(workspace)
+	if err != nil {
 		return "", fmt.Errorf("write the report: %w", err)
 	}
-	name := filepath.Join(Dir, "report.json")
-	ignore := filepath.Join(dir, ".gitignore")
-	for path, content := range map[string][]byte{filepath.Join(workspace, name): append(data, '\n'), ignore: []byte("*\n")} {
-		if err := os.WriteFile(path, content, 0o644); err != nil {
+	defer root.Close()
+	name, ignore := filepath.Join(Dir, "report.json"), filepath.Join(Dir, ".gitignore")
+	for _, path := range []string{Dir, name, ignore} {
+		// A link in the checkout would have us write into a file that is somebody else's.
+		if info, err := root.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSymlink {
+			if err := root.Remove(path); err != nil {
+				return "", fmt.Errorf("write the report: %w", err)
+			}
+		}
+	}
+	if err := root.MkdirAll(Dir, 0o755); err != nil {
+		return "", fmt.Errorf("write the report: %w", err)
+	}
+	for path, content := range map[string][]byte{name: append(data, '\n'), ignore: []byte("*\n")} {
+		if err := root.WriteFile(path, content, 0o644); err != nil {
 			return "", fmt.Errorf("write the report: %w", err)
 		}
 	}
@@ -34,9 +46,9 @@ func (r *Report) WriteJSON(workspace string) (string, error) {
 	if err := unix.Stat(workspace, &owner); err != nil {
 		return "", fmt.Errorf("find the workspace's owner: %w", err)
 	}
-	for _, path := range []string{dir, filepath.Join(workspace, name), ignore} {
+	for _, path := range []string{Dir, name, ignore} {
 		// A user who is not root owns the files already, and may not give them away.
-		if err := os.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil && os.Geteuid() == 0 {
+		if err := root.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil && os.Geteuid() == 0 {
 			return "", fmt.Errorf("give the report to the workspace's owner: %w", err)
 		}
 	}

@@ -12,6 +12,9 @@ import (
 // silence is how long an instruction may print nothing before the log says that it still runs.
 const silence = 30 * time.Second
 
+// maxLine is the longest line of a build's output that is kept together, in bytes: a build may print without an end.
+const maxLine = 64 << 10
+
 // Log writes what a run does, line by line. What a build prints cannot be read as a workflow command: the runner takes
 // `::name::` at the start of a line, which has something before it here, and `##[name]` anywhere, which is broken up.
 type Log struct {
@@ -79,6 +82,10 @@ func (l *Log) Output(text []byte) {
 		}
 		l.line(l.partial[:i])
 		l.partial = l.partial[i+1:]
+	}
+	if len(l.partial) > maxLine {
+		l.line(l.partial)
+		l.partial = nil
 	}
 	l.listen()
 }

@@ -81,7 +81,7 @@ func summaryFinding(f finding.Finding) string {
 	message, rest, _ := strings.Cut(f.Message, "\n")
 	entry := fmt.Sprintf("- %s %s [%s](%s) %s\n", icon, code(fmt.Sprintf("%s:%d", f.File, f.Line)), f.Rule, f.Help, escape(message))
 	if rest != "" {
-		entry += "  <pre>" + strings.ReplaceAll(html.EscapeString(rest), "\n", "<br>") + "</pre>\n"
+		entry += "  <pre>" + breaks.Replace(html.EscapeString(rest)) + "</pre>\n"
 	}
 	return entry
 }
@@ -92,6 +92,9 @@ func (b *Bundle) seconds(part string) string {
 	}
 	return ""
 }
+
+// breaks are what ends a line in Markdown, and with it, in a list, the HTML that the line is in.
+var breaks = strings.NewReplacer("\r\n", "<br>", "\n", "<br>", "\r", "<br>")
 
 // markdown has a meaning to GitHub's Markdown in a line of text or a table.
 var markdown = strings.NewReplacer(
@@ -104,5 +107,5 @@ func escape(text string) string { return markdown.Replace(text) }
 
 // code is foreign text in a fixed-width type.
 func code(text string) string {
-	return "<code>" + strings.NewReplacer("|", "&#124;", "\r", " ", "\n", " ", "`", "&#96;", "*", "&#42;", "_", "&#95;", "[", "&#91;", "~", "&#126;", "@", "&#64;").Replace(html.EscapeString(text)) + "</code>"
+	return "<code>" + strings.NewReplacer("\\", "&#92;", "|", "&#124;", "\r", " ", "\n", " ", "`", "&#96;", "*", "&#42;", "_", "&#95;", "[", "&#91;", "~", "&#126;", "@", "&#64;").Replace(html.EscapeString(text)) + "</code>"
 }

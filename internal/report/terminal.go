@@ -76,7 +76,7 @@ func (t Terminal) finding(f finding.Finding) {
 		}
 	}
 	for line := range strings.Lines(rest) {
-		fmt.Fprintf(t.Out, "   %s\n", visible(strings.TrimRight(line, "\n")))
+		fmt.Fprintf(t.Out, "   %s\n", visible(strings.TrimRight(line, "\r\n")))
 	}
 }
 
@@ -90,7 +90,7 @@ func (t Terminal) source(f finding.Finding) (string, bool) {
 	lines := bufio.NewScanner(file)
 	for n := 1; lines.Scan(); n++ {
 		if n == f.Line {
-			line := strings.TrimRight(lines.Text(), "\r")
+			line := strings.TrimRight(strings.TrimPrefix(lines.Text(), "\uFEFF"), "\r")
 			return line, utf8.ValidString(line)
 		}
 	}

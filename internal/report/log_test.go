@@ -1,0 +1,143 @@
+package report_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jina/hub-publish/internal/report"
+)
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		groups bool
+		do     func(*report.Log)
+		want   string
+	}{
+		"a line of the run's own": {true, func(l *report.Log) { l.Printf("%d bundles", 2) }, "2 bundles\n"},
+		"a bundle": {true, func(l *report.Log) {
+			l.Begin("a")
+			l.Step(2, "RUN x")
+			l.Output([]byte("one\ntwo\n"))
+			l.Step(13, "RUN y")
+			l.End()
+		}, "::group::a\n   2 | RUN x\n     |   one\n     |   two\n  13 | RUN y\n::endgroup::\n"},
+		"a bundle where nobody folds groups": {false, func(l *report.Log) {
+			l.Begin("a")
+			l.Step(2, "RUN x")
+			l.Output([]byte("one\n"))
+			l.End()
+		}, "a\n   2 | RUN x\n     |   one\n"},
+		"an output in pieces": {true, func(l *report.Log) {
+			for _, piece := range []string{"o", "ne\nt", "wo", "\n\n", "\nthree\n"} {
+				l.Output([]byte(piece))
+			}
+		}, "     |   one\n     |   two\n     |   three\n"},
+		"carriage returns end lines too": {true, func(l *report.Log) { l.Output([]byte("10%\r20%\r\n::error::x\r##[error]y\n")) },
+			"     |   10%\n     |   20%\n     |   | ::error::x\n     |   ## [error]y\n"},
+		"the end of a bundle ends its last line": {true, func(l *report.Log) {
+			l.Begin("a")
+			l.Output([]byte("one\ntw"))
+			l.End()
+		}, "::group::a\n     |   one\n     |   tw\n::endgroup::\n"},
+		"the next instruction ends a line": {true, func(l *report.Log) {
+			l.Output([]byte("o"))
+			l.Step(3, "RUN x")
+			l.Output([]byte("ne\n"))
+		}, "     |   o\n   3 | RUN x\n     |   ne\n"},
+		"an instruction of more lines":     {true, func(l *report.Log) { l.Step(3, "RUN x \\\n  && y") }, "   3 | RUN x …\n"},
+		"an instruction with a blank line": {true, func(l *report.Log) { l.Step(3, "\n RUN x\n") }, "   3 | RUN x\n"},
+		"commands in what we print":        {true, func(l *report.Log) { l.Printf(" ::error::%s", "x\n::error::y\r##[error]z") }, "|  ::error::x ::error::y ## [error]z\n"},
+		"commands in a title":              {true, func(l *report.Log) { l.Begin("a\n::error::x ##[error]y") }, "::group::a ::error::x ## [error]y\n"},
+		"commands in a plain title":        {false, func(l *report.Log) { l.Begin("\u2003::error::x") }, "| \u2003::error::x\n"},
+		"commands in an instruction":       {true, func(l *report.Log) { l.Step(1, "RUN echo\r::error::x ##[error]y") }, "   1 | RUN echo ::error::x ## [error]y\n"},
+		"a command in pieces":              {true, func(l *report.Log) { l.Output([]byte("#")); l.Output([]byte("#[er")); l.Output([]byte("ror]x\n")) }, "     |   ## [error]x\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			l := report.NewLog(&out, c.groups)
+			c.do(l)
+			if out.String() != c.want {
+				t.Errorf("got:\n%s\nwant:\n%s", out.String(), c.want)
+			}
+			l.End() // stops what waits for a silent instruction
+		})
+	}
+}
+
+// TestLogWithoutEnd has a build that prints, but no line.
+func TestLogWithoutEnd(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := report.NewLog(&out, true)
+	const n = 1 << 20
+	for range n / 1024 {
+		l.Output(bytes.Repeat([]byte("x"), 1024))
+	}
+	if out.Len() < n/2 {
+		t.Errorf("%d bytes of %d are in the log, the others are kept in memory", out.Len(), n)
+	}
+	l.End()
+	if got := strings.Count(out.String(), "x"); got != n {
+		t.Errorf("%d characters of %d are in the log", got, n)
+	}
+}
+
+// TestLogOfSilence has an instruction that prints nothing for long, by a clock that waits for nobody.
+func TestLogOfSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := report.NewLog(&out, true)
+		l.Step(2, "RUN make")
+		time.Sleep(20 * time.Second)
+		l.Output([]byte("half\n"))
+		time.Sleep(61 * time.Second)
+		l.Step(3, "RUN true")
+		time.Sleep(999 * time.Millisecond)
+		l.End()
+		time.Sleep(time.Hour)
+		const want = "   2 | RUN make\n     |   half\n     | still running after 50s: RUN make\n     | still running after 1m20s: RUN make\n     | took 81.0 s\n" +
+			"   3 | RUN true\n::endgroup::\n"
+		if out.String() != want {
+			t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+		}
+	})
+}
+
+// FuzzLog asks that nothing which comes from outside is a command to the runner, however it is cut in pieces.
+func FuzzLog(f *testing.F) {
+	for _, seed := range []string{"::error::x", "##[error]x", "a\r::add-mask::b\n##[add-mask]c", "#\r#[error]x", "###[[error]x", "\u00a0\u2028::error::x", "##\n[error]x", "\x00##[error]\xff"} {
+		f.Add(seed, 2, true)
+	}
+	f.Fuzz(func(t *testing.T, text string, at int, groups bool) {
+		at = min(max(at, 0), len(text))
+		var out bytes.Buffer
+		l := report.NewLog(&out, groups)
+		l.Begin(text)
+		l.Printf("%s", text)
+		l.Step(at, text)
+		l.Output([]byte(text[:at]))
+		l.Output([]byte(text[at:]))
+		l.Printf("%s%s", text[at:], text[:at])
+		l.End()
+		var names []string
+		for _, c := range commands(out.String()) {
+			names = append(names, c.name)
+		}
+		want := ""
+		if groups {
+			want = "group endgroup"
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("the runner reads the commands %q, want %q, of:\n%s", got, want, out.String())
+		}
+		if strings.Contains(out.String(), "##[") {
+			t.Errorf("##[ is left in:\n%s", out.String())
+		}
+	})
+}
