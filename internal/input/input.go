@@ -6,10 +6,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jina/hub-publish/internal/builder"
@@ -59,6 +61,9 @@ type Inputs struct {
 	FailOn        FailOn
 }
 
+// namespacePattern is that of names in the OCI distribution specification; an empty namespace is allowed too.
+var namespacePattern = regexp.MustCompile(`^([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/|$))*$`)
+
 // Definition describes one input.
 type Definition struct {
 	Name string
@@ -95,10 +100,21 @@ var All = []Definition{
 			if i.Registries = list(v); len(i.Registries) == 0 {
 				return errors.New("name a registry, such as docker.io or ghcr.io")
 			}
+			for _, registry := range i.Registries {
+				if _, err := name.NewRegistry(registry, name.StrictValidation); err != nil {
+					return errors.New("write a host, such as docker.io or ghcr.io; a path under it is the input namespace's")
+				}
+			}
 			return nil
 		}},
 	{"namespace", "jinahub", "The account or path under the registry.",
-		func(i *Inputs, v string) error { i.Namespace = strings.Trim(v, "/"); return nil }},
+		func(i *Inputs, v string) error {
+			i.Namespace = strings.Trim(v, "/")
+			if !namespacePattern.MatchString(i.Namespace) {
+				return errors.New("write it in lower case, such as jinahub or jina/hub")
+			}
+			return nil
+		}},
 	{"username", "", "The user for the registries. Without it: a Docker config, else anonymous.",
 		func(i *Inputs, v string) error { i.Username = v; return nil }},
 	{"password", "", "The user's password or token. It is never printed.",
