@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/forge"
@@ -102,7 +103,7 @@ func (f finder) pullRequest(ctx context.Context) (*Comparison, error) {
 	}
 	var base string
 	switch {
-	case len(parents) == 2 && (parents[1] == f.event.Head || f.head == f.event.SHA):
+	case len(parents) == 2 && (parents[1] == f.event.Head || f.isMergeRef()):
 		base = parents[0]
 	case f.head == f.event.Head:
 		if base, err = f.git.MergeBase(f.event.Base, f.head); err != nil && !errors.Is(err, history.ErrOutOfReach) {
@@ -117,7 +118,7 @@ func (f finder) pullRequest(ctx context.Context) (*Comparison, error) {
 		if !errors.Is(err, history.ErrOutOfReach) {
 			return c, err
 		}
-	} else if _, base, err = f.api.CompareChanges(ctx, f.event.Base, f.head); err != nil {
+	} else if _, base, err = f.api.CompareChanges(ctx, f.event.Base, f.head); err != nil && !errors.Is(err, forge.ErrTooMany) {
 		return nil, unreachable(err)
 	}
 	changes, err := f.api.PullRequestChanges(ctx, f.event.PullRequest)
@@ -128,6 +129,12 @@ func (f finder) pullRequest(ctx context.Context) (*Comparison, error) {
 		return nil, unreachable(err)
 	}
 	return f.fromAPI(base, changes, fmt.Sprintf("pull request #%d by GitHub's list of its files", f.event.PullRequest)), nil
+}
+
+// isMergeRef reports whether the pull request's merge ref is checked out, whose head may be older than the event's. On
+// pull_request_target the run's commit is the default branch's, which has merges of its own.
+func (f finder) isMergeRef() bool {
+	return f.event.Name == "pull_request" && f.head == f.event.SHA
 }
 
 // push compares a branch with where it was. A new branch is compared with where it left the default branch. A forced
@@ -205,7 +212,17 @@ func (f finder) fromGit(base, what string) (*Comparison, error) {
 	}
 	return &Comparison{
 		Base: base, Head: f.head, Changes: changes, How: fmt.Sprintf("compared %s (%.10s)", what, base),
-		baseFile: func(_ context.Context, path string) ([]byte, error) { return f.git.File(base, path) },
+		baseFile: func(ctx context.Context, path string) ([]byte, error) {
+			content, err := f.git.File(base, path)
+			if !errors.Is(err, history.ErrOutOfReach) {
+				return content, err
+			}
+			content, apiErr := f.api.File(ctx, base, path)
+			if apiErr != nil && !errors.Is(apiErr, fs.ErrNotExist) {
+				return nil, fmt.Errorf("%w, and GitHub's API could not be asked: %w", err, apiErr)
+			}
+			return content, apiErr
+		},
 	}, nil
 }
 

@@ -75,26 +75,18 @@ func (c *Client) PullRequestChanges(ctx context.Context, number int) ([]history.
 }
 
 // CompareChanges are the paths that differ between the merge base of two commits and the second of them, and that
-// merge base.
+// merge base, which is right also where the error is ErrTooMany.
 func (c *Client) CompareChanges(ctx context.Context, base, head string) (changed []history.Change, mergeBase string, err error) {
-	var files []*github.CommitFile
-	options := &github.ListOptions{PerPage: 100}
-	for {
-		comparison, response, err := c.api.Repositories.CompareCommits(ctx, c.owner, c.name, base, head, options)
-		if err != nil {
-			return nil, "", explain(fmt.Sprintf("compare %.10s with %.10s", base, head), "contents: read", err)
-		}
-		files = append(files, comparison.Files...)
-		mergeBase = comparison.GetMergeBaseCommit().GetSHA()
-		if response.NextPage == 0 {
-			break
-		}
-		options.Page = response.NextPage
+	// Pages are for the commits; the files are all on the first.
+	comparison, _, err := c.api.Repositories.CompareCommits(ctx, c.owner, c.name, base, head, &github.ListOptions{PerPage: 1})
+	if err != nil {
+		return nil, "", explain(fmt.Sprintf("compare %.10s with %.10s", base, head), "contents: read", err)
 	}
-	if len(files) >= maxCompareFiles {
-		return nil, "", fmt.Errorf("compare %.10s with %.10s: %w", base, head, ErrTooMany)
+	mergeBase = comparison.GetMergeBaseCommit().GetSHA()
+	if len(comparison.Files) >= maxCompareFiles {
+		return nil, mergeBase, fmt.Errorf("compare %.10s with %.10s: %w", base, head, ErrTooMany)
 	}
-	return changes(files), mergeBase, nil
+	return changes(comparison.Files), mergeBase, nil
 }
 
 // File is a file's content at a commit. Its error is fs.ErrNotExist's where the commit has no such file.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/utils/merkletrie"
@@ -17,6 +19,9 @@ import (
 // ErrOutOfReach says that a question needs objects that the workspace does not have: a shallow checkout has only its
 // newest commits.
 var ErrOutOfReach = errors.New("the checkout does not reach that far back")
+
+// ErrNone says that there is no repository.
+var ErrNone = git.ErrRepositoryNotExists
 
 // Change is one path that differs between two commits. A renamed file is a removed and an added path.
 type Change struct {
@@ -114,20 +119,33 @@ func (r *Repository) Changes(base, head string) ([]Change, error) {
 	return changes, nil
 }
 
-// File is a file's content at a commit. Its error is fs.ErrNotExist's where the commit has no such file.
+// File is a file's content at a commit. Its error is fs.ErrNotExist's where the commit has no such file, and
+// ErrOutOfReach where it has one whose content the checkout left behind (`filter: blob:none`).
 func (r *Repository) File(commit, path string) ([]byte, error) {
 	tree, err := r.tree(commit)
 	if err != nil {
 		return nil, err
 	}
-	file, err := tree.File(path)
-	if errors.Is(err, object.ErrFileNotFound) {
+	// tree.File cannot tell the two apart.
+	names := strings.Split(path, "/")
+	for _, name := range names[:len(names)-1] {
+		entry, err := tree.FindEntry(name)
+		if err != nil || entry.Mode != filemode.Dir {
+			return nil, notExist(path)
+		}
+		if tree, err = r.git.TreeObject(entry.Hash); err != nil {
+			return nil, outOfReach(err)
+		}
+	}
+	entry, err := tree.FindEntry(names[len(names)-1])
+	if err != nil || !entry.Mode.IsFile() {
 		return nil, notExist(path)
 	}
+	blob, err := r.git.BlobObject(entry.Hash)
 	if err != nil {
 		return nil, outOfReach(err)
 	}
-	reader, err := file.Reader()
+	reader, err := blob.Reader()
 	if err != nil {
 		return nil, outOfReach(err)
 	}

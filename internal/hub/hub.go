@@ -139,7 +139,7 @@ func (h *Hub) Has(dir, name string) bool {
 // IsBundle reports whether the directory is a bundle: it holds a manifest in a place or with the signs of a bundle's,
 // or it stands where a bundle would and holds a file that only bundles have.
 func (h *Hub) IsBundle(dir string) bool {
-	if dir == "." || hidden(dir) {
+	if dir == "." || Hidden(dir) {
 		return false
 	}
 	place := h.PlaceOf(dir)
@@ -224,7 +224,7 @@ func (h *Hub) Bundles() ([]string, error) {
 			return err
 		case !entry.IsDir():
 			return nil
-		case hidden(p):
+		case Hidden(p):
 			return fs.SkipDir
 		}
 		if h.IsBundle(p) {
@@ -239,8 +239,8 @@ func (h *Hub) Bundles() ([]string, error) {
 	return bundles, nil
 }
 
-// hidden reports whether a part of the path begins with a dot.
-func hidden(p string) bool {
+// Hidden reports whether a part of the path begins with a dot.
+func Hidden(p string) bool {
 	return p != "." && slices.ContainsFunc(strings.Split(p, "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
 }
 

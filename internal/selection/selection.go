@@ -104,7 +104,7 @@ type selector struct {
 func (s *selector) readBase() error {
 	for _, change := range s.comparison.Changes {
 		dir := path.Dir(change.Path)
-		if path.Base(change.Path) != manifest.File || dir == "." {
+		if path.Base(change.Path) != manifest.File || dir == "." || hub.Hidden(dir) {
 			continue
 		}
 		data, err := s.comparison.BaseFile(s.ctx, change.Path)
