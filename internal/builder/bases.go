@@ -1,8 +1,8 @@
 package builder
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,11 +15,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
-
-// refName is the annotation under which an OCI layout keeps an image's reference, from the OCI image specification.
-const refName = "org.opencontainers.image.ref.name"
 
 // bases pulls base images into an OCI layout, each once a run. The child reads them there: it has no credentials.
 type bases struct {
@@ -27,13 +25,18 @@ type bases struct {
 	keychain authn.Keychain
 	platform *v1.Platform
 	layout   layout.Path
-	pulled   map[string]bool
+	// pulled has the images' descriptors by their whole names.
+	pulled map[string]v1.Descriptor
 }
 
 // has reports whether an image has been pulled.
 func (b *bases) has(image string) bool {
 	ref, err := name.ParseReference(image, name.WeakValidation)
-	return err == nil && b.pulled[ref.Name()]
+	if err != nil {
+		return false
+	}
+	_, pulled := b.pulled[ref.Name()]
+	return pulled
 }
 
 // pull brings an image into the layout. The name is one that a Dockerfile may write.
@@ -49,7 +52,7 @@ func (b *bases) pull(ctx context.Context, image string) error {
 		if b.layout, err = layout.Write(b.dir, empty.Index); err != nil {
 			return err
 		}
-		b.pulled = map[string]bool{}
+		b.pulled = map[string]v1.Descriptor{}
 	}
 	options := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(b.keychain)}
 	if b.platform != nil {
@@ -59,38 +62,33 @@ func (b *bases) pull(ctx context.Context, image string) error {
 	if err != nil {
 		return err
 	}
-	if err := b.layout.AppendImage(img, layout.WithAnnotations(map[string]string{refName: ref.Name()})); err != nil {
+	if err := b.layout.AppendImage(img); err != nil {
 		return err
 	}
-	b.pulled[ref.Name()] = true
+	descriptor, err := partial.Descriptor(img)
+	if err != nil {
+		return err
+	}
+	b.pulled[ref.Name()] = *descriptor
 	return nil
 }
 
-// server is a registry that serves the images of a layout, for reading only: what an instruction may ask of it, it could
-// have read from the base images' files.
+// server is a registry that serves images of a layout, for reading only: what an instruction may ask of it, it could have
+// read from the base images' files.
 type server struct {
-	path layout.Path
+	dir string
 	// registries numbers the registries that the images come from; a number stands in the path instead of a name,
 	// which may hold characters that a path of the protocol may not.
 	registries map[string]string
 	manifests  map[string]v1.Descriptor
 }
 
-func newServer(dir string) (*server, error) {
-	s := &server{path: layout.Path(dir), registries: map[string]string{}, manifests: map[string]v1.Descriptor{}}
-	index, err := layout.ImageIndexFromPath(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return s, nil // a Dockerfile that starts from scratch
-	}
-	if err != nil {
-		return nil, err
-	}
-	list, err := index.IndexManifest()
-	if err != nil {
-		return nil, err
-	}
-	for _, descriptor := range list.Manifests {
-		ref, err := name.ParseReference(descriptor.Annotations[refName], name.WeakValidation)
+// newServer serves the images in dir that the parent names. An earlier build in place could have changed the files
+// there: what does not have its digest is refused by who reads it.
+func newServer(dir string, images map[string]v1.Descriptor) (*server, error) {
+	s := &server{dir: dir, registries: map[string]string{}, manifests: map[string]v1.Descriptor{}}
+	for image, descriptor := range images {
+		ref, err := name.ParseReference(image, name.WeakValidation)
 		if err != nil {
 			return nil, err
 		}
@@ -121,9 +119,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if descriptor, ok := s.manifests[path]; ok {
-		w.Header().Set("Content-Type", string(descriptor.MediaType))
-		w.Header().Set("Docker-Content-Digest", descriptor.Digest.String())
-		s.serveBlob(w, r, descriptor.Digest)
+		s.serveManifest(w, descriptor)
 		return
 	}
 	if _, digest, ok := strings.Cut(path, "/blobs/"); ok {
@@ -137,6 +133,22 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// serveManifest checks the manifest itself: its reader, who asked by tag, cannot.
+func (s *server) serveManifest(w http.ResponseWriter, descriptor v1.Descriptor) {
+	manifest, err := os.ReadFile(s.file(descriptor.Digest))
+	if digest, _, hashErr := v1.SHA256(bytes.NewReader(manifest)); err != nil || hashErr != nil || digest != descriptor.Digest {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", string(descriptor.MediaType))
+	w.Header().Set("Docker-Content-Digest", descriptor.Digest.String())
+	_, _ = w.Write(manifest)
+}
+
+func (s *server) file(digest v1.Hash) string {
+	return filepath.Join(s.dir, "blobs", digest.Algorithm, digest.Hex)
+}
+
 func (s *server) serveBlob(w http.ResponseWriter, r *http.Request, digest v1.Hash) {
-	http.ServeFile(w, r, filepath.Join(string(s.path), "blobs", digest.Algorithm, digest.Hex))
+	http.ServeFile(w, r, s.file(digest))
 }

@@ -37,24 +37,20 @@ const tailSize = 3000
 
 // Build builds an image. The image's layers are read from the builder's directory: they are gone with the next Build.
 // Its error is a *FailedError where an instruction of the Dockerfile failed.
-func (b *Builder) Build(ctx context.Context, r Request, progress Progress) (v1.Image, error) {
+func (b *Builder) Build(ctx context.Context, c *Context, progress Progress) (v1.Image, error) {
 	if b.options.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, b.options.Timeout, fmt.Errorf("it took longer than the build-timeout of %s", b.options.Timeout))
 		defer cancel()
 	}
-	recipe, err := os.ReadFile(r.Dockerfile)
-	if err != nil {
-		return nil, fmt.Errorf("read the Dockerfile: %w", err)
-	}
-	file, err := dockerfile.Parse(recipe)
+	file, err := dockerfile.Parse(c.recipe)
 	if err != nil {
 		return nil, failed(err)
 	}
 	if err := b.pullBases(ctx, file, progress); err != nil {
 		return nil, err
 	}
-	build, err := b.prepare(r, recipe)
+	build, err := b.prepare(c)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +61,7 @@ func (b *Builder) Build(ctx context.Context, r Request, progress Progress) (v1.I
 	if err != nil {
 		return nil, fmt.Errorf("read the image that was built: %w", err)
 	}
-	return mutate.CreatedAt(img, v1.Time{Time: r.Created.UTC()})
+	return mutate.CreatedAt(img, v1.Time{Time: c.created.UTC()})
 }
 
 // failed gives a Dockerfile's error its line.
@@ -106,13 +102,14 @@ type build struct {
 }
 
 // prepare lays out the build's directory: a copy of the context, which the build may spoil as it likes.
-func (b *Builder) prepare(r Request, recipe []byte) (*build, error) {
+func (b *Builder) prepare(c *Context) (*build, error) {
 	b.builds++
 	build := &build{isolation: b.options.Isolation, own: ownInPlace, inside: ownInPlace, bases: b.bases.dir}
 	build.order = order{
 		Isolation: b.options.Isolation,
 		BuildArgs: b.options.BuildArgs,
 		Wipe:      b.options.Isolation == InPlace && b.builds > 1,
+		Bases:     b.bases.pulled,
 	}
 	if b.options.Platform != nil {
 		build.order.Platform = b.options.Platform.String()
@@ -132,10 +129,10 @@ func (b *Builder) prepare(r Request, recipe []byte) (*build, error) {
 	} else if err := clear(build.own); err != nil {
 		return nil, fmt.Errorf("remove the build before: %w", err)
 	}
-	if err := stage(r.Context, filepath.Join(build.own, contextDir), r.Created); err != nil {
-		return nil, fmt.Errorf("copy the build's context: %w", err)
+	if err := c.unpack(filepath.Join(build.own, contextDir)); err != nil {
+		return nil, fmt.Errorf("lay out the build's context: %w", err)
 	}
-	return build, os.WriteFile(filepath.Join(build.own, dockerfileRef), recipe, 0o644)
+	return build, os.WriteFile(filepath.Join(build.own, dockerfileRef), c.recipe, 0o644)
 }
 
 // binds are the files of the machine that a sandbox shows.

@@ -4,7 +4,6 @@ package builder
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -45,10 +44,11 @@ type Options struct {
 
 // Builder builds images one after another.
 type Builder struct {
-	options Options
-	dir     string
-	bases   *bases
-	builds  int
+	options  Options
+	dir      string
+	bases    *bases
+	contexts *os.File
+	builds   int
 }
 
 // The directory of the builder's own files in the build's root, which the build leaves alone. In the action's image it
@@ -73,12 +73,15 @@ func New(options Options) (*Builder, error) {
 		if dir, err = os.MkdirTemp(workDir(), "hub-publish-"); err != nil {
 			return nil, fmt.Errorf("make a directory to build in: %w", err)
 		}
-	} else if _, err := x509.SystemCertPool(); err != nil { // read now: a build in place could change the files
+	} else if err := harden(); err != nil {
 		return nil, err
 	}
 	b := &Builder{options: options, dir: dir, bases: &bases{
 		dir: filepath.Join(dir, basesDir), keychain: options.Keychain, platform: options.Platform,
 	}}
+	if b.contexts, err = nameless(dir); err != nil {
+		return nil, fmt.Errorf("make a file for the builds' contexts: %w", err)
+	}
 	return b, nil
 }
 
@@ -134,20 +137,11 @@ func (b *Builder) Isolation() Isolation { return b.options.Isolation }
 
 // Close removes the builder's files.
 func (b *Builder) Close() error {
+	err := b.contexts.Close()
 	if b.options.Isolation == InPlace {
-		return nil // the container's end takes them along
+		return err // the container's end takes the rest along
 	}
-	return os.RemoveAll(b.dir)
-}
-
-// Request is one image to build.
-type Request struct {
-	// Context is the directory with the files that COPY and ADD see. It is only read.
-	Context string
-	// Dockerfile is the recipe's path on this machine.
-	Dockerfile string
-	// Created is the time that the image and its context's files carry.
-	Created time.Time
+	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
 // Progress is told of what a build does, in order.

@@ -96,8 +96,12 @@ func buildFiles(t *testing.T, b *builder.Builder, files string) (v1.Image, *reco
 			t.Fatal(err)
 		}
 	}
+	c, err := b.Context(dir, filepath.Join(dir, "Dockerfile"), time.Unix(1e9, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var r recorder
-	img, err := b.Build(t.Context(), builder.Request{Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile"), Created: time.Unix(1e9, 0)}, &r)
+	img, err := b.Build(t.Context(), c, &r)
 	return img, &r, err
 }
 
@@ -224,6 +228,47 @@ the program
 	}
 	if _, ok := files["/var/run"]; !ok {
 		t.Errorf("the link is missing: %v", files)
+	}
+}
+
+// TestContext changes a directory after it was taken in: the image is made of what was there before, with the permissions
+// that git knows and one time for all.
+func TestContext(t *testing.T) {
+	t.Parallel()
+	b := newBuilder(t)
+	dir := t.TempDir()
+	recipe := filepath.Join(dir, "Dockerfile")
+	for name, text := range map[string]string{"Dockerfile": "FROM scratch\nCOPY . /workspace\n", "program": "before", ".git/config": "not the bundle's"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := b.Context(dir, recipe, time.Unix(1e9, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"Dockerfile": "FROM nothing\n", "program": "after", "more": "more"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // a Context serves more than one build
+		img, err := b.Build(t.Context(), c, &recorder{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := contents(t, img)
+		if files["/workspace/program"] != "before" {
+			t.Errorf("the program holds %q", files["/workspace/program"])
+		}
+		for _, name := range []string{"/workspace/more", "/workspace/.git"} {
+			if _, ok := files[name]; ok {
+				t.Errorf("%s is in the image", name)
+			}
+		}
 	}
 }
 

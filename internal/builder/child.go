@@ -46,6 +46,8 @@ type order struct {
 	Wipe      bool
 	BuildArgs []string
 	Platform  string
+	// Bases are the images that the parent pulled, by their names.
+	Bases map[string]v1.Descriptor
 }
 
 // message is what the child tells the parent: an instruction begins (Line, Instruction), it printed something (Output),
@@ -132,7 +134,7 @@ func buildImage(o order) (v1.Image, error) {
 			return nil, fmt.Errorf("remove the build before: %w", err)
 		}
 	}
-	address, maps, err := serveBases()
+	address, maps, err := serveBases(o.Bases)
 	if err != nil {
 		return nil, fmt.Errorf("serve the base images: %w", err)
 	}
@@ -167,8 +169,8 @@ func platformArgs(target *v1.Platform) []string {
 }
 
 // serveBases starts a registry on the loopback interface with the images that the parent pulled.
-func serveBases() (address string, maps func(string) map[string][]string, err error) {
-	s, err := newServer(filepath.Join(config.KanikoDir, basesDir))
+func serveBases(images map[string]v1.Descriptor) (address string, maps func(string) map[string][]string, err error) {
+	s, err := newServer(filepath.Join(config.KanikoDir, basesDir), images)
 	if err != nil {
 		return "", nil, err
 	}

@@ -53,9 +53,13 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 		return Wrong, err
 	}
 	defer b.Close()
+	c, err := b.Context(dir, filepath.Join(dir, hub.Dockerfile), time.Now())
+	if err != nil {
+		return Wrong, err
+	}
 	log := report.NewLog(e.Err, false)
 	log.Begin(dir)
-	img, err := b.Build(ctx, builder.Request{Context: dir, Dockerfile: filepath.Join(dir, hub.Dockerfile), Created: time.Now()}, log)
+	img, err := b.Build(ctx, c, log)
 	log.End()
 	if err != nil {
 		return Failed, err

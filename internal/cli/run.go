@@ -65,7 +65,7 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 	}
 	repository, err := history.Open(start)
 	if err != nil {
-		if e.inActions() {
+		if e.inActions() && errors.Is(err, history.ErrNone) {
 			err = fmt.Errorf("%w; run actions/checkout before this step", err)
 		}
 		return nil, nil, err

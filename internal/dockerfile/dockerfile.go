@@ -4,7 +4,6 @@ package dockerfile
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -152,19 +151,4 @@ func (f *File) isStage(name string, i int) bool {
 func isIndex(name string, before int) bool {
 	n, err := strconv.Atoi(name)
 	return err == nil && n >= 0 && n < before
-}
-
-// EntrypointLine is the line of the last stage's last ENTRYPOINT, else of its CMD, else of its FROM.
-func (f *File) EntrypointLine() int {
-	last := f.Stages[len(f.Stages)-1]
-	entrypoint, cmd := 0, 0
-	for _, command := range last.Commands {
-		switch command.(type) {
-		case *instructions.EntrypointCommand:
-			entrypoint = Line(command.Location())
-		case *instructions.CmdCommand:
-			cmd = Line(command.Location())
-		}
-	}
-	return cmp.Or(entrypoint, cmd, Line(last.Location))
 }

@@ -146,27 +146,6 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-func TestEntrypointLine(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		text string
-		want int
-	}{
-		"an ENTRYPOINT":                     {"FROM a\nRUN x\nENTRYPOINT [\"x\"]\nCMD y\n", 3},
-		"the last ENTRYPOINT counts":        {"FROM a\nENTRYPOINT x\nENTRYPOINT \\\n y\n", 3},
-		"a CMD":                             {"FROM a\nCMD x\nRUN y\n", 2},
-		"neither":                           {"ARG A=1\nFROM a\nRUN y\n", 2},
-		"the last stage alone is the pod's": {"FROM a\nENTRYPOINT x\nFROM b\n", 3},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := parse(t, c.text).EntrypointLine(); got != c.want {
-				t.Errorf("got line %d, want %d", got, c.want)
-			}
-		})
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "FROM debian\n", "ARG A=1\nFROM a:$A AS b\nCOPY --from=b x y\nENTRYPOINT x\n", "# escape=`\nFROM a\nRUN x `\n y\n", "FROM a\nRUN <<E\nx\nE\nCOPY <<E /x\nE\n",
@@ -203,6 +182,5 @@ func FuzzParse(f *testing.F) {
 		for _, u := range file.Unsupported() {
 			inside(u.Line)
 		}
-		inside(file.EntrypointLine())
 	})
 }

@@ -170,19 +170,6 @@ func (m *Manifest) Text(key string) string {
 	return defaults[key]
 }
 
-// Keywords is the list of keywords, without those that are not text.
-func (m *Manifest) Keywords() []string {
-	var words []string
-	if f, ok := m.Field("keywords"); ok && f.Value.Kind == yaml.SequenceNode {
-		for _, n := range f.Value.Content {
-			if n.Kind == yaml.ScalarNode {
-				words = append(words, n.Value)
-			}
-		}
-	}
-	return words
-}
-
 // Items are the nodes of a list value with their places; other values have none.
 func (m *Manifest) Items(f Field) []Field {
 	var items []Field

@@ -184,9 +184,6 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", key, got, want)
 		}
 	}
-	if got, want := m.Keywords(), []string{"a", "1"}; !slices.Equal(got, want) {
-		t.Errorf("got the keywords %q, want %q", got, want)
-	}
 	for key, want := range map[string][2]bool{"name": {false, true}, "version": {true, false}, "vendor": {false, false}, "empty": {false, true}} {
 		f, ok := m.Field(key)
 		if !ok {

@@ -50,10 +50,14 @@ type Run struct {
 	Log       Log
 
 	hub      *hub.Hub
+	bundles  []*hub.Bundle
 	report   *report.Report
 	registry *publish.Registry
 	builder  *builder.Builder
-	created  time.Time
+	// contexts are what the images are made of, by the bundles' paths, once there is a builder.
+	contexts map[string]*builder.Context
+	// created is when the commit was made.
+	created time.Time
 }
 
 // Do does the run. The report is never nil, and has what was found out before an error: an error is what kept the run
@@ -97,11 +101,10 @@ func (r *Run) do(ctx context.Context, mode input.Mode) error {
 	if r.hub, err = hub.Open(r.Files, r.Inputs.Root); err != nil {
 		return err
 	}
-	bundles, err := r.selectBundles(ctx)
-	if err != nil {
+	if r.bundles, err = r.selectBundles(ctx); err != nil {
 		return err
 	}
-	for _, b := range bundles {
+	for _, b := range r.bundles {
 		entry := r.entry(b)
 		r.report.Bundles = append(r.report.Bundles, entry)
 		if mode != input.Plan && !b.Removed {
@@ -116,7 +119,7 @@ func (r *Run) do(ctx context.Context, mode input.Mode) error {
 			_ = r.builder.Close()
 		}
 	}()
-	for i, b := range bundles {
+	for i, b := range r.bundles {
 		if b.Removed {
 			continue
 		}

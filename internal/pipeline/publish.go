@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/publish"
 	"github.com/jina/hub-publish/internal/report"
@@ -84,7 +83,7 @@ func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) 
 		fail(rule.PublishFailed, "%v", err)
 		return nil
 	}
-	tree, err := history.TreeHash(r.dir(b))
+	tree, err := r.tree(b)
 	if err != nil {
 		return err
 	}
