@@ -1,6 +1,6 @@
 module github.com/jina/hub-publish
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/GoogleContainerTools/kaniko v1.24.0

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -48,12 +49,12 @@ func requireSandbox(t *testing.T) {
 
 // hub is a repository that a test changes and runs the pipeline on.
 type hub struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	git *git.Repository
 }
 
-func newHub(t *testing.T) *hub {
+func newHub(t testing.TB) *hub {
 	t.Helper()
 	dir := t.TempDir()
 	repository, err := git.PlainInit(dir, false)
@@ -345,5 +346,20 @@ func TestMode(t *testing.T) {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// BenchmarkCheck selects and checks all bundles of a hub of 100.
+func BenchmarkCheck(b *testing.B) {
+	h := newHub(b)
+	var files strings.Builder
+	for i := range 100 {
+		files.WriteString(strings.ReplaceAll(good, "GoodEncoder", fmt.Sprintf("Encoder%d", i)))
+	}
+	h.commit(files.String())
+	for b.Loop() {
+		if n := len(h.run(event.Event{}, map[string]string{"bundles": "all"}).Bundles); n != 100 {
+			b.Fatalf("%d bundles", n)
+		}
 	}
 }
