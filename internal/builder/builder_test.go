@@ -352,8 +352,8 @@ func TestBuildTimeout(t *testing.T) {
 	start := time.Now()
 	_, _, err = buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN while true; do true; done\n")
 	var failed *builder.FailedError
-	if !errors.As(err, &failed) || failed.Line != 3 || !strings.Contains(failed.Reason, "build-timeout of 3s") {
-		t.Errorf("got %v", err)
+	if !errors.As(err, &failed) || !strings.Contains(failed.Reason, "build-timeout of 3s") {
+		t.Errorf("got %v", err) // at the RUN, or on a slow machine before it
 	}
 	if took := time.Since(start); took > 15*time.Second {
 		t.Errorf("took %s", took)
