@@ -116,7 +116,7 @@ func (b *Builder) prepare(c *Context) (*build, error) {
 	}
 	if b.options.Isolation == Sandbox {
 		dir := filepath.Join(b.dir, "build")
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removeAll(dir); err != nil {
 			return nil, fmt.Errorf("remove the build before: %w", err)
 		}
 		build.own, build.inside, build.root = filepath.Join(dir, "own"), ownInside, filepath.Join(dir, "root")

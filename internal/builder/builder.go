@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -141,7 +142,22 @@ func (b *Builder) Close() error {
 	if b.options.Isolation == InPlace {
 		return err // the container's end takes the rest along
 	}
-	return errors.Join(err, os.RemoveAll(b.dir))
+	return errors.Join(err, removeAll(b.dir))
+}
+
+// removeAll removes a directory with what a build left there. A build is root in its own namespace and reads directories
+// that their owner, this user, may not: kaniko makes some of them.
+func removeAll(dir string) error {
+	if err := os.RemoveAll(dir); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			_ = os.Chmod(path, 0o700) // before it is read
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
 }
 
 // Progress is told of what a build does, in order.
