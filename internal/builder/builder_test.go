@@ -22,6 +22,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/builder/buildertest"
 	"github.com/jina/hub-publish/internal/shellimage"
 )
 
@@ -52,13 +53,11 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// newBuilder is a builder in a sandbox. A machine without namespaces skips the test, unless it must not.
-func newBuilder(t *testing.T) *builder.Builder {
+// newBuilder is a builder in a sandbox.
+func newBuilder(t *testing.T, timeout time.Duration) *builder.Builder {
 	t.Helper()
-	b, err := builder.New(builder.Options{Isolation: builder.Sandbox, Keychain: authn.DefaultKeychain, BuildArgs: []string{"BASE=" + base}, Timeout: time.Minute})
-	if errors.Is(err, builder.ErrNoPlace) && os.Getenv("HUB_PUBLISH_REQUIRE_SANDBOX") == "" {
-		t.Skip(err)
-	}
+	buildertest.RequireSandbox(t)
+	b, err := builder.New(builder.Options{Isolation: builder.Sandbox, Keychain: authn.DefaultKeychain, BuildArgs: []string{"BASE=" + base}, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +128,7 @@ func contents(t *testing.T, img v1.Image) map[string]string {
 
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(t)
+	b := newBuilder(t, time.Minute)
 	img, r, err := buildFiles(t, b, `
 -- Dockerfile --
 ARG BASE
@@ -182,7 +181,7 @@ echo hello
 
 func TestBuildLeavesNoTrace(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(t)
+	b := newBuilder(t, time.Minute)
 	if _, _, err := buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN echo first > /first.txt\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +202,7 @@ func TestBuildLeavesNoTrace(t *testing.T) {
 // and with the link that lets the runner mount the Docker socket.
 func TestBuildAction(t *testing.T) {
 	t.Parallel()
-	img, _, err := buildFiles(t, newBuilder(t), `
+	img, _, err := buildFiles(t, newBuilder(t, time.Minute), `
 -- Dockerfile --
 ARG BASE
 FROM $BASE AS build
@@ -235,7 +234,7 @@ the program
 // that git knows and one time for all.
 func TestContext(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(t)
+	b := newBuilder(t, time.Minute)
 	dir := t.TempDir()
 	recipe := filepath.Join(dir, "Dockerfile")
 	for name, text := range map[string]string{"Dockerfile": "FROM scratch\nCOPY . /workspace\n", "program": "before", ".git/config": "not the bundle's"} {
@@ -303,7 +302,7 @@ func TestBuildFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := buildFiles(t, newBuilder(t), test.files)
+			_, _, err := buildFiles(t, newBuilder(t, time.Minute), test.files)
 			var failed *builder.FailedError
 			if !errors.As(err, &failed) {
 				t.Fatalf("got %v, want a *FailedError", err)
@@ -323,7 +322,7 @@ func TestBuildIsAlone(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("secret-of-the-machine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := newBuilder(t)
+	b := newBuilder(t, time.Minute)
 	for name, command := range map[string]string{
 		"the parent's environment":   "! (set; cat /proc/*/environ) 2>/dev/null | xargs -n 1 | sh -c 'while read x; do case $x in *secret-of*) exit 0;; esac; done; exit 1'",
 		"the machine's files":        "! cat " + secret,
@@ -343,14 +342,9 @@ func TestBuildIsAlone(t *testing.T) {
 
 func TestBuildTimeout(t *testing.T) {
 	t.Parallel()
-	newBuilder(t) // whether there are namespaces
-	b, err := builder.New(builder.Options{Isolation: builder.Sandbox, Keychain: authn.DefaultKeychain, BuildArgs: []string{"BASE=" + base}, Timeout: 3 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Close() })
+	b := newBuilder(t, 3*time.Second)
 	start := time.Now()
-	_, _, err = buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN while true; do true; done\n")
+	_, _, err := buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN while true; do true; done\n")
 	var failed *builder.FailedError
 	if !errors.As(err, &failed) || !strings.Contains(failed.Reason, "build-timeout of 3s") {
 		t.Errorf("got %v", err) // at the RUN, or on a slow machine before it

@@ -16,6 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/builder/buildertest"
 	"github.com/jina/hub-publish/internal/cli"
 	"github.com/jina/hub-publish/internal/shellimage"
 )
@@ -24,19 +25,6 @@ func TestMain(m *testing.M) {
 	builder.RunChild()
 	shellimage.RunShell()
 	os.Exit(m.Run())
-}
-
-// requireSandbox skips the test on a machine without namespaces, unless it must not.
-func requireSandbox(t *testing.T) {
-	t.Helper()
-	b, err := builder.New(builder.Options{Isolation: builder.Sandbox})
-	if err != nil {
-		if os.Getenv("HUB_PUBLISH_REQUIRE_SANDBOX") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
-	_ = b.Close()
 }
 
 // hub is a repository on its branch main with the project's sample hub, and a bundle AwesomeEncoder that starts from
@@ -99,7 +87,7 @@ func call(t *testing.T, dir string, env map[string]string, args ...string) (stat
 // TestReadmeCommands runs what the README tells people to type.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
-	requireSandbox(t)
+	buildertest.RequireSandbox(t)
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +120,7 @@ func TestReadmeCommands(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	requireSandbox(t)
+	buildertest.RequireSandbox(t)
 	status, out, errors := call(t, t.TempDir(), nil, "demo")
 	if status != cli.OK {
 		t.Fatalf("exit status %d\n%s%s", status, out, errors)

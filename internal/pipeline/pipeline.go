@@ -94,7 +94,7 @@ func (r *Run) mode() input.Mode {
 }
 
 func (r *Run) do(ctx context.Context, mode input.Mode) error {
-	if _, err := r.Files.Open(r.Inputs.Config); err == nil {
+	if _, err := fs.Stat(r.Files, r.Inputs.Config); err == nil {
 		return fmt.Errorf("input config: %s is there, but this version of hub-publish reads no configuration file yet; remove it", r.Inputs.Config)
 	}
 	var err error

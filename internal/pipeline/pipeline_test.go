@@ -21,6 +21,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/builder/buildertest"
 	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/history"
@@ -32,19 +33,6 @@ import (
 func TestMain(m *testing.M) {
 	builder.RunChild()
 	os.Exit(m.Run())
-}
-
-// requireSandbox skips the test on a machine without namespaces, unless it must not.
-func requireSandbox(t *testing.T) {
-	t.Helper()
-	b, err := builder.New(builder.Options{Isolation: builder.Sandbox})
-	if err != nil {
-		if os.Getenv("HUB_PUBLISH_REQUIRE_SANDBOX") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
-	_ = b.Close()
 }
 
 // hub is a repository that a test changes and runs the pipeline on.
@@ -202,7 +190,7 @@ func expect(t *testing.T, r *report.Report, want string) {
 // TestPublish goes through a bundle's life on main.
 func TestPublish(t *testing.T) {
 	t.Parallel()
-	requireSandbox(t)
+	buildertest.RequireSandbox(t)
 	h, s := newHub(t), newServer(t)
 	inputs := map[string]string{"registry": s.host}
 	all := map[string]string{"registry": s.host, "bundles": "all"}
@@ -245,7 +233,7 @@ func TestPublish(t *testing.T) {
 // TestOneFailure shows that one bundle's failure is its own.
 func TestOneFailure(t *testing.T) {
 	t.Parallel()
-	requireSandbox(t)
+	buildertest.RequireSandbox(t)
 	h, s := newHub(t), newServer(t)
 	h.commit(good + `
 -- executors/encoders/BrokenEncoder/Dockerfile --
@@ -290,7 +278,7 @@ func TestPermissionFirst(t *testing.T) {
 // TestTwoRegistries completes the registry that lacks a version, and leaves the other alone.
 func TestTwoRegistries(t *testing.T) {
 	t.Parallel()
-	requireSandbox(t)
+	buildertest.RequireSandbox(t)
 	h, one, two := newHub(t), newServer(t), newServer(t)
 	h.commit(good)
 	expect(t, h.push("", "", map[string]string{"registry": one.host}), "GoodEncoder published")
@@ -310,7 +298,7 @@ func TestTwoRegistries(t *testing.T) {
 // TestPullRequest builds bundles with findings too, and pushes nothing.
 func TestPullRequest(t *testing.T) {
 	t.Parallel()
-	requireSandbox(t)
+	buildertest.RequireSandbox(t)
 	h, s := newHub(t), newServer(t)
 	base := h.commit(good)
 	head := h.commit("-- executors/encoders/GoodEncoder/Dockerfile --\nFROM scratch\nCOPY nothing /\n")

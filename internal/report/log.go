@@ -52,10 +52,11 @@ func (l *Log) End() {
 	}
 }
 
-// Printf writes a line of the run's own.
+// Printf writes a line of the run's own, which ends the instruction that ran.
 func (l *Log) Printf(format string, args ...any) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
+	l.endStep()
 	fmt.Fprintln(l.out, neutral(fmt.Sprintf(format, args...)))
 }
 
