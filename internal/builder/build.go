@@ -256,8 +256,9 @@ func follow(events io.Reader, progress Progress) (*state, error) {
 		case e.Failed != "":
 			s.failed = e.Failed
 		case e.Line > 0:
-			s.line, s.instruction, s.output = e.Line, e.Instruction, tail{}
-			progress.Step(e.Line, e.Instruction)
+			// The parser joins continued lines with all their blanks.
+			s.line, s.instruction, s.output = e.Line, strings.Join(strings.Fields(e.Instruction), " "), tail{}
+			progress.Step(s.line, s.instruction)
 		default:
 			s.output.Write(e.Output)
 			progress.Output(e.Output)
