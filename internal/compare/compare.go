@@ -235,5 +235,5 @@ func (f finder) fromAPI(base string, changes []history.Change, what string) *Com
 
 // unreachable tells the way out that needs no API: a deeper checkout.
 func unreachable(err error) error {
-	return fmt.Errorf("cannot tell what changed: the checkout is too shallow for it, and GitHub's API could not be asked (%w); give actions/checkout `fetch-depth: 2` for pull requests, `fetch-depth: 0` for pushes", err)
+	return fmt.Errorf("cannot tell what changed: the checkout is too shallow for it; give actions/checkout `fetch-depth: 2` for pull requests, `fetch-depth: 0` for pushes (GitHub's API could not be asked instead: %w)", err)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ func New(apiURL, repository, token string) (*Client, error) {
 	}
 	retry := retryablehttp.NewClient()
 	retry.Logger = nil
+	retry.ErrorHandler = retryablehttp.PassthroughErrorHandler // GitHub's last answer says more than how often we asked
 	retry.RetryMax = 3
 	retry.RetryWaitMin, retry.RetryWaitMax = 500*time.Millisecond, 20*time.Second
 	retry.Backoff = func(least, most time.Duration, attempt int, response *http.Response) time.Duration {
@@ -124,6 +126,10 @@ func explain(what, permission string, err error) error {
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
 			return fmt.Errorf("%s: GitHub answered %s: %s; the workflow's token needs the permission `%s`", what, answer.Response.Status, answer.Message, permission)
 		}
+	}
+	var transport *url.Error
+	for errors.As(err, &transport) {
+		err = transport.Err // what was asked is said already, the whole address once a layer
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
