@@ -93,7 +93,7 @@ var All = []Definition{
 		}},
 	{"root", "", "Where the kind folders are. Found by default: `executors`, `hub/executors`, `hub` or the top.",
 		func(i *Inputs, v string) error { i.Root = v; return nil }},
-	{"config", ".github/hub-publish.yml", "The hub's configuration file; it may be absent.",
+	{"config", ".github/hub-publish.yml", "The hub's configuration file. This version reads none, and stops where there is one.",
 		func(i *Inputs, v string) error { i.Config = v; return nil }},
 	{"registry", "docker.io", "The registry to publish to, or several.",
 		func(i *Inputs, v string) error {
