@@ -114,7 +114,8 @@ func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) 
 		p := report.Publication{Bundle: b.Path, Image: familiar(target.Reference()), Version: target.Version.Original(), Existed: states[i].Exists}
 		if states[i].Exists {
 			p.Digest = states[i].Digest.String()
-			p.Tags, err = r.retag(ctx, target)
+			// A run before this one may have died between two tags.
+			p.Tags, err = r.registry.Tag(ctx, target, states[i].Image)
 		} else {
 			var digest v1.Hash
 			digest, p.Tags, err = r.registry.Push(ctx, target, img)
@@ -132,15 +133,6 @@ func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) 
 		entry.Status = report.Published
 	}
 	return nil
-}
-
-// retag completes the tags of a version that is there: a run before this one may have died between two of them.
-func (r *Run) retag(ctx context.Context, target publish.Target) ([]string, error) {
-	existing, err := r.registry.Existing(ctx, target)
-	if err != nil {
-		return nil, err
-	}
-	return r.registry.Tag(ctx, target, existing)
 }
 
 func orUnknown(tree string) string {

@@ -61,18 +61,20 @@ type State struct {
 	Digest v1.Hash
 	// Tree is the git tree hash that the image says it was made from; empty where it does not say.
 	Tree string
+	// Image is a handle on what the tag names, for Tag.
+	Image remote.Taggable
 }
 
 // Look asks what the registry holds of the target's version.
 func (r *Registry) Look(ctx context.Context, t Target) (State, error) {
-	descriptor, err := r.get(ctx, t)
+	descriptor, err := read(ctx, r, t, func(o ...remote.Option) (*remote.Descriptor, error) { return remote.Get(t.Reference(), o...) })
 	if isNotFound(err) {
 		return State{}, nil
 	}
 	if err != nil {
 		return State{}, explain(t, "ask for "+t.Reference().Name(), err)
 	}
-	s := State{Exists: true, Digest: descriptor.Digest}
+	s := State{Exists: true, Digest: descriptor.Digest, Image: descriptor}
 	img, err := descriptor.Image()
 	if err != nil {
 		return s, nil // an index of somebody else's: it has no label
@@ -85,22 +87,22 @@ func (r *Registry) Look(ctx context.Context, t Target) (State, error) {
 	return s, nil
 }
 
-// get reads the manifest of the target's version. Docker Hub answers "denied" to who asks to read a repository that is
-// not there yet, and "not found" to the same user who asks to write: a refused reader asks again as a writer.
-func (r *Registry) get(ctx context.Context, t Target) (*remote.Descriptor, error) {
-	descriptor, err := remote.Get(t.Reference(), r.options(ctx)...)
+// read asks the registry something. Docker Hub answers "denied" to who asks to read a repository that is not there yet,
+// and "not found" to the same user who asks to write: a refused reader asks again as a writer.
+func read[T any](ctx context.Context, r *Registry, t Target, ask func(...remote.Option) (T, error)) (T, error) {
+	answer, err := ask(r.options(ctx)...)
 	if !isDenied(err) {
-		return descriptor, err
+		return answer, err
 	}
 	credentials, resolveErr := authn.Resolve(ctx, r.Keychain, t.Repository)
 	if resolveErr != nil || credentials == authn.Anonymous {
-		return nil, err
+		return answer, err
 	}
 	writer, writerErr := transport.NewWithContext(ctx, t.Repository.Registry, credentials, remote.DefaultTransport, []string{t.Repository.Scope(transport.PushScope)})
 	if writerErr != nil {
-		return nil, err
+		return answer, err
 	}
-	return remote.Get(t.Reference(), remote.WithContext(ctx), remote.WithTransport(writer))
+	return ask(remote.WithContext(ctx), remote.WithTransport(writer))
 }
 
 // CheckPermission reports whether the credentials may push, without pushing anything.
@@ -137,13 +139,13 @@ func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]st
 		return nil, err
 	}
 	set := func(tag string, fixed bool) error {
-		there, err := remote.Head(t.Repository.Tag(tag), r.options(ctx)...)
+		there, err := read(ctx, r, t, func(o ...remote.Option) (*v1.Descriptor, error) { return remote.Head(t.Repository.Tag(tag), o...) })
 		switch {
 		case err == nil && there.Digest == digest:
 			return nil
 		case err == nil && fixed:
 			return fmt.Errorf("the tag %s names another image already (%s); it is not overwritten", t.Repository.Tag(tag).Name(), there.Digest)
-		case err != nil && !isNotFound(err) && !isDenied(err): // who may write need not be one who may read
+		case err != nil && !isNotFound(err): // what cannot be seen is not overwritten
 			return explain(t, "ask for "+t.Repository.Tag(tag).Name(), err)
 		}
 		if err := remote.Tag(t.Repository.Tag(tag), img, r.options(ctx)...); err != nil {
@@ -187,18 +189,9 @@ func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]st
 	return tags, nil
 }
 
-// Existing is a handle on an image that is in the registry, for Tag.
-func (r *Registry) Existing(ctx context.Context, t Target) (remote.Taggable, error) {
-	descriptor, err := remote.Get(t.Reference(), r.options(ctx)...)
-	if err != nil {
-		return nil, explain(t, "read "+t.Reference().Name(), err)
-	}
-	return descriptor, nil
-}
-
 // versions are the released versions that the repository has tags of, by the target's templates.
 func (r *Registry) versions(ctx context.Context, t Target) ([]*semver.Version, error) {
-	tags, err := remote.List(t.Repository, r.options(ctx)...)
+	tags, err := read(ctx, r, t, func(o ...remote.Option) ([]string, error) { return remote.List(t.Repository, o...) })
 	if isNotFound(err) {
 		return nil, nil
 	}

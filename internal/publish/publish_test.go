@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log"
@@ -145,8 +146,19 @@ func TestLook(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := w.Look(t.Context(), w.target(t, c.version))
-			if want := (publish.State{Exists: true, Digest: w.digest(t, c.version), Tree: c.tree}); err != nil || got != want {
-				t.Errorf("got %+v and %v, want %+v", got, err, want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, err := got.Image.RawManifest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if digest, _, err := v1.SHA256(bytes.NewReader(manifest)); err != nil || digest != got.Digest {
+				t.Errorf("the handle is on %s, %v", digest, err)
+			}
+			got.Image = nil
+			if want := (publish.State{Exists: true, Digest: w.digest(t, c.version), Tree: c.tree}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
 	}
@@ -257,13 +269,13 @@ func TestOnce(t *testing.T) {
 	target, img := w.target(t, "1.0.0", "{version}", "latest", "{major}"), image(t, nil)
 	w.push(t, w.target(t, "1.0.0", "{version}", "latest"), img)
 	w.writes = nil
-	existing, err := w.Existing(t.Context(), target)
+	state, err := w.Look(t.Context(), target)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for run, want := range [][]string{{"PUT /v2/jinahub/pod.encoder.awesome/manifests/1"}, nil} {
 		w.writes = nil
-		tags, err := w.Tag(t.Context(), target, existing)
+		tags, err := w.Tag(t.Context(), target, state.Image)
 		if err != nil || !slices.Equal(tags, []string{"1.0.0", "latest", "1"}) {
 			t.Errorf("run %d: got %q and %v", run, tags, err)
 		}
@@ -348,10 +360,6 @@ func TestExplained(t *testing.T) {
 		return err
 	}
 	permission := func(_ context.Context, w *world, target publish.Target) error { return w.CheckPermission(target) }
-	existing := func(ctx context.Context, w *world, target publish.Target) error {
-		_, err := w.Existing(ctx, target)
-		return err
-	}
 	push := func(ctx context.Context, w *world, target publish.Target) error {
 		_, _, err := w.Push(ctx, target, image(t, nil))
 		return err
@@ -361,21 +369,20 @@ func TestExplained(t *testing.T) {
 		do    func(context.Context, *world, publish.Target) error
 		want  []string
 	}{
-		"look, with a wrong password":                 {reads(401), look, []string{"ask for 127.0.0.1:", ":1.0.0: ", "401", credentials}},
-		"look, where one may not":                     {reads(403), look, []string{"ask for 127.0.0.1:", "403", credentials, "and may push to jinahub/pod.encoder.awesome"}},
-		"permission, with a wrong password":           {writes(401), permission, []string{"push to 127.0.0.1:", "401", credentials}},
-		"permission, where one may not":               {writes(403), permission, []string{"push to 127.0.0.1:", "403", credentials}},
-		"permission, asked for too often":             {writes(429), permission, []string{"429", "; the registry limits how often it answers: run this job again later, or log in"}},
-		"permission, of a registry that is ill":       {writes(500), permission, []string{"push to 127.0.0.1:", "500"}},
-		"permission, which is given":                  {nil, permission, nil},
-		"push, with a wrong password":                 {writes(401), push, []string{"push 127.0.0.1:", "401", credentials}},
-		"push, where one may not":                     {writes(403), push, []string{"push 127.0.0.1:", "403", credentials}},
-		"push, where one may write but not read tags": {at("HEAD", "/manifests/1.0.0", 403), push, nil},
-		"push, where tags cannot be asked for":        {at("HEAD", "/manifests/1.0.0", 400), push, []string{"ask for 127.0.0.1:", ":1.0.0", "400"}},
-		"push, where no tag may be set":               {at("PUT", "/manifests/latest", 403), push, []string{"set the tag 127.0.0.1:", ":latest", "403", credentials}},
-		"push, where tags may not be listed":          {at("GET", "/tags/list", 403), push, []string{"list the tags of 127.0.0.1:", "403", credentials}},
-		"push, where tags are not listed yet":         {at("GET", "/tags/list", 404), push, nil},
-		"existing, which is gone":                     {nil, existing, []string{"read 127.0.0.1:", ":1.0.0", "NAME_UNKNOWN"}},
+		"look, with a wrong password":               {reads(401), look, []string{"ask for 127.0.0.1:", ":1.0.0: ", "401", credentials}},
+		"look, where one may not":                   {reads(403), look, []string{"ask for 127.0.0.1:", "403", credentials, "and may push to jinahub/pod.encoder.awesome"}},
+		"permission, with a wrong password":         {writes(401), permission, []string{"push to 127.0.0.1:", "401", credentials}},
+		"permission, where one may not":             {writes(403), permission, []string{"push to 127.0.0.1:", "403", credentials}},
+		"permission, asked for too often":           {writes(429), permission, []string{"429", "; the registry limits how often it answers: run this job again later, or log in"}},
+		"permission, of a registry that is ill":     {writes(500), permission, []string{"push to 127.0.0.1:", "500"}},
+		"permission, which is given":                {nil, permission, nil},
+		"push, with a wrong password":               {writes(401), push, []string{"push 127.0.0.1:", "401", credentials}},
+		"push, where one may not":                   {writes(403), push, []string{"push 127.0.0.1:", "403", credentials}},
+		"push, where one may not see what is there": {at("HEAD", "/manifests/1.0.0", 403), push, []string{"ask for 127.0.0.1:", ":1.0.0", "403", credentials}},
+		"push, where tags cannot be asked for":      {at("HEAD", "/manifests/1.0.0", 400), push, []string{"ask for 127.0.0.1:", ":1.0.0", "400"}},
+		"push, where no tag may be set":             {at("PUT", "/manifests/latest", 403), push, []string{"set the tag 127.0.0.1:", ":latest", "403", credentials}},
+		"push, where tags may not be listed":        {at("GET", "/tags/list", 403), push, []string{"list the tags of 127.0.0.1:", "403", credentials}},
+		"push, where tags are not listed yet":       {at("GET", "/tags/list", 404), push, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
