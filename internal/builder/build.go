@@ -168,7 +168,7 @@ func clear(own string) error {
 }
 
 // run starts the child and follows it to its end.
-func (b *build) run(ctx context.Context, progress Progress) error {
+func (b *build) run(ctx context.Context, progress Progress) (err error) {
 	events, childEvents, err := os.Pipe()
 	if err != nil {
 		return err
@@ -182,7 +182,11 @@ func (b *build) run(ctx context.Context, progress Progress) error {
 		if err != nil {
 			return err
 		}
-		defer restore()
+		defer func() {
+			if restoreErr := restore(); restoreErr != nil {
+				err = restoreErr // whatever became of the build: nothing may be handed over to later steps now
+			}
+		}()
 	}
 	orders, err := json.Marshal(b.order)
 	if err != nil {

@@ -138,12 +138,11 @@ func buildImage(o order) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve the base images: %w", err)
 	}
-	platform, err := v1.ParsePlatform(o.Platform)
-	if o.Platform == "" {
-		platform, err = &v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}, nil
-	}
-	if err != nil {
-		return nil, err
+	platform := &v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}
+	if o.Platform != "" {
+		if platform, err = v1.ParsePlatform(o.Platform); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.Chdir("/"); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -23,7 +24,7 @@ func harden() error {
 var commandFiles = []string{"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"}
 
 // protectCommandFiles remembers the runner's command files; restore writes them back as they were.
-func protectCommandFiles() (restore func(), err error) {
+func protectCommandFiles() (restore func() error, err error) {
 	contents := map[string][]byte{}
 	for _, key := range commandFiles {
 		path := os.Getenv(key)
@@ -36,13 +37,21 @@ func protectCommandFiles() (restore func(), err error) {
 		}
 		contents[path] = data
 	}
-	return func() {
+	return func() error {
+		var failed error
 		for path, data := range contents {
-			if now, err := os.ReadFile(path); err != nil || !slices.Equal(now, data) {
-				_ = os.Remove(path)
-				_ = os.WriteFile(path, data, 0o644)
+			// A link or a directory that a build put there goes first: writing would follow it.
+			if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+				if now, err := os.ReadFile(path); err == nil && slices.Equal(now, data) {
+					continue
+				}
 			}
+			failed = errors.Join(failed, os.RemoveAll(path), os.WriteFile(path, data, 0o644))
 		}
+		if failed != nil {
+			return fmt.Errorf("restore the runner's command files, which the build changed: %w", failed)
+		}
+		return nil
 	}, nil
 }
 
