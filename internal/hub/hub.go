@@ -24,15 +24,11 @@ var Types = []string{"pod", "app"}
 // Required are the manifest's keys that have no default.
 var Required = []string{"name", "kind", "type", "description"}
 
-// The files that the rules speak of.
-const (
-	Dockerfile   = "Dockerfile"
-	Config       = "config.yml"
-	Requirements = "requirements.txt"
-)
+// Dockerfile is the recipe's name in every bundle.
+const Dockerfile = "Dockerfile"
 
 // marks are the files that show a bundle where the manifest is missing; a group folder holds none of them.
-var marks = []string{Dockerfile, Config, Requirements}
+var marks = []string{Dockerfile, "config.yml", "requirements.txt"}
 
 // roots are the places where kind folders are looked for, in this order.
 var roots = []string{"executors", "hub/executors", "hub", "."}
@@ -93,9 +89,6 @@ func kindOf(folder string) string {
 	}
 	return ""
 }
-
-// Files are the repository's files.
-func (h *Hub) Files() fs.FS { return h.files }
 
 // Root is the directory that holds the kind folders.
 func (h *Hub) Root() string { return h.root }

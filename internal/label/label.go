@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/manifest"
 	"github.com/jina/hub-publish/internal/publish"
 )
 
@@ -23,9 +24,6 @@ type Source struct {
 	// Tree is the git tree hash of the bundle's directory.
 	Tree string
 }
-
-// defaulted are the keys that have a value also where the manifest does not write one.
-var defaulted = []string{"author", "version", "vendor", "license"}
 
 // Of are the labels of a bundle's image: ai.jina.hub.<key> for each key of the manifest, the tree that it was made
 // from, and those labels of the OCI image specification that say the same.
@@ -46,7 +44,7 @@ func Of(b *hub.Bundle, s Source) map[string]string {
 			labels[prefix+f.Key] = strings.Join(items, ",")
 		}
 	}
-	for _, key := range defaulted {
+	for key := range manifest.Defaults { // also where the manifest does not write it
 		labels[prefix+key] = b.Text(key)
 	}
 	labels[publish.TreeLabel] = s.Tree

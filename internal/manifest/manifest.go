@@ -22,8 +22,8 @@ const File = "manifest.yml"
 // MaxSize is the largest manifest that is read, in bytes. Real manifests have some hundred.
 const MaxSize = 1 << 20
 
-// The defaults of optional keys, from the table in the hub's document "Publish Your Pod Image to Jina Hub".
-var defaults = map[string]string{
+// Defaults are those of optional keys, from the table in the hub's document "Publish Your Pod Image to Jina Hub".
+var Defaults = map[string]string{
 	"author":  "Jina AI Dev-Team (dev-team@jina.ai)",
 	"version": "0.0.0",
 	"vendor":  "Jina AI Limited",
@@ -167,7 +167,7 @@ func (m *Manifest) Text(key string) string {
 	if f, ok := m.Field(key); ok && !f.IsNull() {
 		return f.Text()
 	}
-	return defaults[key]
+	return Defaults[key]
 }
 
 // Items are the nodes of a list value with their places; other values have none.

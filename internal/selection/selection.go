@@ -14,7 +14,6 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/jina/hub-publish/internal/compare"
-	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/manifest"
 )
@@ -30,7 +29,7 @@ const (
 // other half only a registry can answer), or those that paths and globs name. Bundles that are gone at the head come
 // with Removed set, when changed ones are wanted. A path or glob that names no bundle is an error.
 func Select(ctx context.Context, h *hub.Hub, c *compare.Comparison, wanted []string) ([]*hub.Bundle, error) {
-	s := selector{ctx: ctx, hub: h, comparison: c, base: map[string]*manifest.Manifest{}}
+	s := selector{ctx: ctx, hub: h, comparison: c, touched: map[string]bool{}, base: map[string]*manifest.Manifest{}}
 	if c.Base != "" {
 		if err := s.readBase(); err != nil {
 			return nil, err
@@ -96,8 +95,10 @@ type selector struct {
 	ctx        context.Context
 	hub        *hub.Hub
 	comparison *compare.Comparison
-	// base holds the base's state of each manifest that changed, by its directory; nil where it does not parse.
-	base map[string]*manifest.Manifest
+	// touched are the directories whose manifest changed, and base holds those that were there at the base; nil where it
+	// does not parse.
+	touched map[string]bool
+	base    map[string]*manifest.Manifest
 }
 
 // readBase reads the manifests that changed as they were at the base. Those that did not change need no reading.
@@ -107,6 +108,7 @@ func (s *selector) readBase() error {
 		if path.Base(change.Path) != manifest.File || dir == "." || hub.Hidden(dir) {
 			continue
 		}
+		s.touched[dir] = true
 		data, err := s.comparison.BaseFile(s.ctx, change.Path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -165,11 +167,10 @@ func (s *selector) baseOf(b *hub.Bundle) *manifest.Manifest {
 	if s.comparison.Base == "" {
 		return nil
 	}
-	before, differs := s.base[b.Path]
-	if !differs && !s.added(b) {
+	if !s.touched[b.Path] {
 		return b.Manifest // as it was
 	}
-	image := b.Repository()
+	before, image := s.base[b.Path], b.Repository()
 	if image == "" || hub.Repository(before) == image {
 		return before
 	}
@@ -179,9 +180,4 @@ func (s *selector) baseOf(b *hub.Bundle) *manifest.Manifest {
 		}
 	}
 	return before
-}
-
-// added reports whether the manifest is new at the head.
-func (s *selector) added(b *hub.Bundle) bool {
-	return slices.ContainsFunc(s.comparison.Changes, func(c history.Change) bool { return c.Path == b.ManifestPath() })
 }
