@@ -13,6 +13,8 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/hub-publish .
 # The runner mounts the Docker socket at /var/run/docker.sock. Through the link the mount lands in /run, so a base image
 # whose /var/run is the same link (Debian's is) can be unpacked over it.
 RUN mkdir -p /out/root/run /out/root/var && ln -s /run /out/root/var/run
+# By this name the program knows that it is to be a worker, in a container of its own.
+RUN mkdir -p /out/root/kaniko && ln -s hub-publish /out/root/kaniko/hub-publish-worker
 
 # No USER: a container action must be root to reach the workspace.
 FROM scratch

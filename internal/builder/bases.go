@@ -1,154 +1,191 @@
 package builder
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/jina/hub-publish/internal/dockerfile"
+	"github.com/jina/hub-publish/internal/worker"
 )
 
-// bases pulls base images into an OCI layout, each once a run. The child reads them there: it has no credentials.
+// bases are the images that Dockerfiles start from. Each is asked for once a run, and brought to the worker once, by this
+// process: the worker has no credentials.
 type bases struct {
-	dir      string
+	// ctx is the run's: what was asked for one build is used by another.
+	ctx      context.Context
 	keychain authn.Keychain
 	platform *v1.Platform
-	layout   layout.Path
-	// pulled has the images' descriptors by their whole names.
-	pulled map[string]v1.Descriptor
+	worker   *worker.Client
+	flight   singleflight.Group
+
+	mutex  sync.Mutex
+	byName map[string]v1.Image
+	images map[string]v1.Image // by digest
+	there  map[string]bool     // those that the worker has
 }
 
-// has reports whether an image has been pulled.
-func (b *bases) has(image string) bool {
-	ref, err := name.ParseReference(image, name.WeakValidation)
-	if err != nil {
-		return false
-	}
-	_, pulled := b.pulled[ref.Name()]
-	return pulled
+func newBases(ctx context.Context, keychain authn.Keychain, platform *v1.Platform, w *worker.Client) *bases {
+	return &bases{ctx: ctx, keychain: keychain, platform: platform, worker: w, byName: map[string]v1.Image{}, images: map[string]v1.Image{}, there: map[string]bool{}}
 }
 
-// pull brings an image into the layout. The name is one that a Dockerfile may write.
-func (b *bases) pull(ctx context.Context, image string) error {
-	ref, err := name.ParseReference(image, name.WeakValidation)
-	if err != nil {
-		return err
+// ResolveImageConfig implements sourceresolver.ImageMetaResolver, by which BuildKit's frontend learns of a base image.
+func (b *bases) ResolveImageConfig(_ context.Context, image string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	var platform *ocispecs.Platform
+	if opt.ImageOpt != nil {
+		platform = opt.ImageOpt.Platform
 	}
-	if b.pulled == nil {
-		if err := os.RemoveAll(b.dir); err != nil {
-			return err
+	img, err := b.find(image, platform)
+	if err != nil {
+		return "", "", nil, &dockerfile.ResolveError{Image: image, Err: err}
+	}
+	hash, err := img.Digest()
+	if err != nil {
+		return "", "", nil, &dockerfile.ResolveError{Image: image, Err: err}
+	}
+	config, err := img.RawConfigFile()
+	if err != nil {
+		return "", "", nil, &dockerfile.ResolveError{Image: image, Err: err}
+	}
+	return image, digest.Digest(hash.String()), config, nil
+}
+
+// find asks the registry for an image.
+func (b *bases) find(image string, platform *ocispecs.Platform) (v1.Image, error) {
+	options := b.options()
+	key := image
+	if platform != nil {
+		options = append(options, remote.WithPlatform(v1.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant, OSVersion: platform.OSVersion}))
+		key += " " + platform.OS + "/" + platform.Architecture + "/" + platform.Variant
+	}
+	found, err, _ := b.flight.Do(key, func() (any, error) {
+		b.mutex.Lock()
+		img, ok := b.byName[key]
+		b.mutex.Unlock()
+		if ok {
+			return img, nil
 		}
-		if b.layout, err = layout.Write(b.dir, empty.Index); err != nil {
-			return err
-		}
-		b.pulled = map[string]v1.Descriptor{}
-	}
-	options := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(b.keychain)}
-	if b.platform != nil {
-		options = append(options, remote.WithPlatform(*b.platform))
-	}
-	img, err := remote.Image(ref, options...)
-	if err != nil {
-		return err
-	}
-	if err := b.layout.AppendImage(img); err != nil {
-		return err
-	}
-	descriptor, err := partial.Descriptor(img)
-	if err != nil {
-		return err
-	}
-	b.pulled[ref.Name()] = *descriptor
-	return nil
-}
-
-// server is a registry that serves images of a layout, for reading only: what an instruction may ask of it, it could have
-// read from the base images' files.
-type server struct {
-	dir string
-	// registries numbers the registries that the images come from; a number stands in the path instead of a name,
-	// which may hold characters that a path of the protocol may not.
-	registries map[string]string
-	manifests  map[string]v1.Descriptor
-}
-
-// newServer serves the images in dir that the parent names. An earlier build in place could have changed the files
-// there: what does not have its digest is refused by who reads it.
-func newServer(dir string, images map[string]v1.Descriptor) (*server, error) {
-	s := &server{dir: dir, registries: map[string]string{}, manifests: map[string]v1.Descriptor{}}
-	for image, descriptor := range images {
-		ref, err := name.ParseReference(image, name.WeakValidation)
+		ref, err := name.ParseReference(image)
 		if err != nil {
 			return nil, err
 		}
-		registry := ref.Context().RegistryStr()
-		if s.registries[registry] == "" {
-			s.registries[registry] = fmt.Sprintf("registry-%d", len(s.registries))
+		if img, err = remote.Image(ref, options...); err != nil {
+			return nil, err
 		}
-		repository := s.registries[registry] + "/" + ref.Context().RepositoryStr()
-		s.manifests[repository+"/manifests/"+ref.Identifier()] = descriptor
-		s.manifests[repository+"/manifests/"+descriptor.Digest.String()] = descriptor
-	}
-	return s, nil
-}
-
-// maps tells kaniko where to find each registry's images.
-func (s *server) maps(address string) map[string][]string {
-	maps := map[string][]string{}
-	for registry, number := range s.registries {
-		maps[registry] = []string{address + "/" + number}
-	}
-	return maps
-}
-
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, _ := url.PathUnescape(strings.TrimPrefix(r.URL.Path, "/v2/"))
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
-	}
-	if descriptor, ok := s.manifests[path]; ok {
-		s.serveManifest(w, descriptor)
-		return
-	}
-	if _, digest, ok := strings.Cut(path, "/blobs/"); ok {
-		if hash, err := v1.NewHash(digest); err == nil {
-			s.serveBlob(w, r, hash)
-			return
+		hash, err := img.Digest()
+		if err != nil {
+			return nil, err
 		}
+		b.mutex.Lock()
+		defer b.mutex.Unlock()
+		b.byName[key], b.images[hash.String()] = img, img
+		return img, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	if path != "" {
-		w.WriteHeader(http.StatusNotFound)
-	}
+	return found.(v1.Image), nil
 }
 
-// serveManifest checks the manifest itself: its reader, who asked by tag, cannot.
-func (s *server) serveManifest(w http.ResponseWriter, descriptor v1.Descriptor) {
-	manifest, err := os.ReadFile(s.file(descriptor.Digest))
-	if digest, _, hashErr := v1.SHA256(bytes.NewReader(manifest)); err != nil || hashErr != nil || digest != descriptor.Digest {
-		w.WriteHeader(http.StatusInternalServerError)
-		return
+// retried are the answers after which a registry is asked again: it has too much to do, or something on the way has.
+var retried = []int{
+	http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+}
+
+func (b *bases) options() []remote.Option {
+	return []remote.Option{remote.WithContext(b.ctx), remote.WithAuthFromKeychain(b.keychain), remote.WithRetryStatusCodes(retried...)}
+}
+
+// image is one that was found, by its digest.
+func (b *bases) image(digest string) v1.Image {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.images[digest]
+}
+
+// bring sees to it that the worker has an image.
+func (b *bases) bring(ctx context.Context, digest string) error {
+	_, err, _ := b.flight.Do("bring "+digest, func() (any, error) {
+		b.mutex.Lock()
+		there := b.there[digest]
+		b.mutex.Unlock()
+		if there {
+			return nil, nil
+		}
+		there, err := b.worker.HasImage(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		img := b.image(digest)
+		if img == nil {
+			return nil, fmt.Errorf("the base image %s was not looked up", digest)
+		}
+		if !there {
+			if err := b.transfer(ctx, digest, img); err != nil {
+				return nil, err
+			}
+		}
+		b.mutex.Lock()
+		defer b.mutex.Unlock()
+		b.there[digest] = true
+		return nil, nil
+	})
+	return err
+}
+
+// ahead is how many layers are downloaded at a time, as Docker does (its max-concurrent-downloads).
+const ahead = 3
+
+// transfer sends an image's layers to the worker, one behind another, while the next ones are on their way already.
+func (b *bases) transfer(ctx context.Context, digest string, img v1.Image) error {
+	layers, err := img.Layers()
+	if err != nil {
+		return err
 	}
-	w.Header().Set("Content-Type", string(descriptor.MediaType))
-	w.Header().Set("Docker-Content-Digest", descriptor.Digest.String())
-	_, _ = w.Write(manifest)
-}
-
-func (s *server) file(digest v1.Hash) string {
-	return filepath.Join(s.dir, "blobs", digest.Algorithm, digest.Hex)
-}
-
-func (s *server) serveBlob(w http.ResponseWriter, r *http.Request, digest v1.Hash) {
-	http.ServeFile(w, r, s.file(digest))
+	var image worker.Image
+	for _, l := range layers {
+		hash, err := l.Digest()
+		if err != nil {
+			return err
+		}
+		size, err := l.Size()
+		if err != nil {
+			return err
+		}
+		image.Layers = append(image.Layers, worker.Blob{Digest: hash.String(), Size: size})
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	downloads := make([]*download, len(layers))
+	var readers []io.Reader
+	for i, l := range layers {
+		downloads[i] = newDownload(l)
+		readers = append(readers, downloads[i])
+	}
+	var group errgroup.Group
+	group.SetLimit(ahead)
+	go func() {
+		for _, d := range downloads {
+			group.Go(func() error { d.run(ctx); return nil })
+		}
+	}()
+	err = b.worker.AddImage(ctx, digest, image, io.MultiReader(readers...))
+	cancel(errors.New("the image is not wanted any more"))
+	for _, d := range downloads {
+		err = errors.Join(d.close(), err)
+	}
+	return err
 }

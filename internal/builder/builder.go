@@ -1,12 +1,12 @@
-// Package builder turns a Dockerfile and its context into an image. The instructions run in a child process that knows
-// no token and no password, in a root of its own; this process pulls base images for it and reads back the result.
+// Package builder turns a Dockerfile and its context into an image. What the instructions say is done by a worker, a
+// process that knows no token and no password; this process converts the Dockerfile, brings base images, and puts the
+// layers that come back together.
 package builder
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +16,8 @@ import (
 
 	"github.com/jina/hub-publish/internal/disposable"
 	"github.com/jina/hub-publish/internal/sandbox"
+	"github.com/jina/hub-publish/internal/sibling"
+	"github.com/jina/hub-publish/internal/worker"
 )
 
 // Isolation is where a build's root is.
@@ -26,6 +28,8 @@ const (
 	Auto Isolation = "auto"
 	// Sandbox is a root in namespaces of its own.
 	Sandbox Isolation = "sandbox"
+	// Sibling is a sandbox in a second container, which the Docker daemon that started this one starts beside it.
+	Sibling Isolation = "sibling"
 	// InPlace is the action's own container, wiped before each build.
 	InPlace Isolation = "in-place"
 )
@@ -33,57 +37,114 @@ const (
 // Options are what all builds of a run share.
 type Options struct {
 	Isolation Isolation
-	// Platform is the platform to build for; nil is this machine's.
+	// Platform is the platform to build for; nil is the base image's, or this machine's.
 	Platform *v1.Platform
 	// BuildArgs are KEY=VALUE.
 	BuildArgs []string
 	// Timeout bounds one build; 0 is no bound.
 	Timeout time.Duration
-	// Keychain holds the credentials for base images.
+	// Limits bound what an instruction may use.
+	Limits worker.Limits
+	// Keychain holds the credentials for base images and the cache.
 	Keychain authn.Keychain
+	// Store is a directory in which a sandbox keeps base images for later runs; empty for none.
+	Store string
+	// Cache is where layers of earlier builds are; nil for none.
+	Cache *Cache
 }
 
-// Builder builds images one after another.
+// Builder builds images.
 type Builder struct {
-	options  Options
+	options   Options
+	isolation Isolation
+	worker    *worker.Client
+	// dir is this process's directory on this machine; empty in place.
 	dir      string
 	bases    *bases
 	contexts *os.File
-	builds   int
+	restore  func() error
 }
 
-// The directory of the builder's own files in the build's root, which the build leaves alone. In the action's image it
-// is where the binary lies; a sandbox has another name for it, so that an image may have a directory /kaniko.
-const (
-	ownInPlace = "/kaniko"
-	ownInside  = "/.hub-publish"
-)
+// RunChild does the work of a child process and ends the process, where this process is one; otherwise it does nothing. Call
+// it first in main.
+func RunChild() {
+	worker.RunChild()
+	sandbox.RunChild()
+}
+
+// own is where the action's image has its binary: the builds in place leave that directory alone.
+const own = "/kaniko"
+
+// siblingProgram is the program in the action's image under the name by which it knows that it is a worker.
+const siblingProgram = own + "/" + worker.Role
 
 // ErrNoPlace says that this machine offers no place to build in.
 var ErrNoPlace = errors.New("no place to build in")
 
-// New finds a place to build in. Close removes what the builder leaves behind.
-func New(options Options) (*Builder, error) {
-	isolation, err := choose(options.Isolation)
-	if err != nil {
-		return nil, err
+// New finds a place to build in, and starts a worker there. Close removes what the builder leaves behind.
+func New(ctx context.Context, options Options) (*Builder, error) {
+	b := &Builder{options: options}
+	if err := b.start(ctx); err != nil {
+		return nil, errors.Join(err, b.removeDir())
 	}
-	options.Isolation = isolation
-	dir := ownInPlace
-	if isolation == Sandbox {
-		if dir, err = os.MkdirTemp(workDir(), "hub-publish-"); err != nil {
-			return nil, fmt.Errorf("make a directory to build in: %w", err)
-		}
-	} else if err := harden(); err != nil {
-		return nil, err
+	var err error
+	if b.contexts, err = nameless(b.dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("make a file for the builds' contexts: %w", err), b.Close())
 	}
-	b := &Builder{options: options, dir: dir, bases: &bases{
-		dir: filepath.Join(dir, basesDir), keychain: options.Keychain, platform: options.Platform,
-	}}
-	if b.contexts, err = nameless(dir); err != nil {
-		return nil, fmt.Errorf("make a file for the builds' contexts: %w", err)
-	}
+	b.bases = newBases(ctx, options.Keychain, options.Platform, b.worker)
 	return b, nil
+}
+
+// start starts a worker in the strongest isolation that the machine allows, or in the one that is asked for.
+func (b *Builder) start(ctx context.Context) error {
+	var refused []error
+	for _, place := range []struct {
+		isolation Isolation
+		start     func(context.Context) error
+	}{{Sandbox, b.startSandbox}, {Sibling, b.startSibling}, {InPlace, b.startInPlace}} {
+		if b.options.Isolation != Auto && b.options.Isolation != place.isolation {
+			continue
+		}
+		err := place.start(ctx)
+		if err == nil {
+			b.isolation = place.isolation
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		refused = append(refused, fmt.Errorf("%s: %w", place.isolation, err))
+	}
+	return fmt.Errorf("%w: %w; run it as root, allow user namespaces (`sysctl kernel.apparmor_restrict_unprivileged_userns=0` on Ubuntu, "+
+		"`--security-opt seccomp=unconfined --cap-add SYS_ADMIN` and a volume at /tmp in a container), or run the action's image", ErrNoPlace, errors.Join(refused...))
+}
+
+func (b *Builder) startSandbox(ctx context.Context) (err error) {
+	if b.dir, err = os.MkdirTemp(workDir(), "hub-publish-"); err != nil {
+		return fmt.Errorf("make a directory to build in: %w", err)
+	}
+	dir := filepath.Join(b.dir, "worker")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	b.worker, err = worker.Start(ctx, worker.Overlays, dir, b.options.Store)
+	if err != nil {
+		err = errors.Join(err, b.removeDir())
+	}
+	return err
+}
+
+func (b *Builder) startSibling(ctx context.Context) error {
+	// The socket is the daemon's, and the daemon the machine's: where the program is not in its own image, it is somebody's.
+	if _, err := os.Stat(siblingProgram); err != nil {
+		return errors.New("this is not the action's image")
+	}
+	s, err := sibling.Start(ctx, worker.Command(siblingProgram, worker.Overlays, sibling.Dir, ""), worker.Environ())
+	if err != nil {
+		return err
+	}
+	b.worker, err = worker.Connect(ctx, s.Conn, s.Wait)
+	return err
 }
 
 // workDir is a directory for temporary files; in the action's image, whose root holds none, the action's own.
@@ -91,72 +152,44 @@ func workDir() string {
 	if info, err := os.Stat(os.TempDir()); err == nil && info.IsDir() {
 		return ""
 	}
-	return ownInPlace
+	return own
 }
 
-// choose is the isolation to build in.
-func choose(wanted Isolation) (Isolation, error) {
-	if wanted == InPlace {
-		if err := disposable.Check("/", ownInPlace); err != nil {
-			return "", err
-		}
-		return InPlace, nil
-	}
-	refused := probe()
-	if refused == nil {
-		return Sandbox, nil
-	}
-	if wanted == Auto && disposable.Check("/", ownInPlace) == nil {
-		return InPlace, nil
-	}
-	return "", fmt.Errorf("%w: this machine does not let the build have namespaces of its own (%v); "+
-		"run it as root, allow user namespaces (`sysctl kernel.apparmor_restrict_unprivileged_userns=0` on Ubuntu, `--security-opt seccomp=unconfined --cap-add SYS_ADMIN` in a container), or run the action's image, which builds in its own root",
-		ErrNoPlace, refused)
-}
-
-// probe enters a sandbox and leaves it; its error says why that does not work here.
-func probe() error {
-	dir, err := os.MkdirTemp(workDir(), "hub-publish-probe-")
-	if err != nil {
+func (b *Builder) startInPlace(ctx context.Context) (err error) {
+	if err := disposable.Check("/", own); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	c := child(context.Background(), probeName, ownInside)
-	c.SysProcAttr = sandbox.Attributes()
-	c.Args = append(c.Args, dir)
-	if output, err := c.CombinedOutput(); err != nil {
-		if len(output) > 0 {
-			return errors.New(string(output))
-		}
+	if err := harden(); err != nil {
 		return err
 	}
-	return nil
+	if b.restore, err = protectCommandFiles(); err != nil {
+		return err
+	}
+	b.worker, err = worker.Start(ctx, worker.InPlace, own, "")
+	return err
 }
 
 // Isolation is where this builder builds.
-func (b *Builder) Isolation() Isolation { return b.options.Isolation }
+func (b *Builder) Isolation() Isolation { return b.isolation }
 
-// Close removes the builder's files.
+// Close ends the worker, and removes the builder's files.
 func (b *Builder) Close() error {
-	err := b.contexts.Close()
-	if b.options.Isolation == InPlace {
-		return err // the container's end takes the rest along
+	var errs []error
+	if b.contexts != nil {
+		errs = append(errs, b.contexts.Close())
 	}
-	return errors.Join(err, removeAll(b.dir))
+	if b.worker != nil {
+		errs = append(errs, b.worker.Close())
+	}
+	return errors.Join(append(errs, b.removeDir())...)
 }
 
-// removeAll removes a directory with what a build left there. A build is root in its own namespace and reads directories
-// that their owner, this user, may not: kaniko makes some of them.
-func removeAll(dir string) error {
-	if err := os.RemoveAll(dir); !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			_ = os.Chmod(path, 0o700) // before it is read
-		}
+func (b *Builder) removeDir() error {
+	dir := b.dir
+	if dir == "" {
 		return nil
-	})
+	}
+	b.dir = ""
 	return os.RemoveAll(dir)
 }
 

@@ -2,15 +2,19 @@ package builder
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/moby/patternmatcher/ignorefile"
+	"github.com/tonistiigi/fsutil"
 
 	"github.com/jina/hub-publish/internal/history"
 )
@@ -41,7 +45,11 @@ func (b *Builder) Context(dir, recipe string, created time.Time) (*Context, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := pack(b.contexts, dir, created); err != nil {
+	exclude, err := ignored(dir, recipe)
+	if err != nil {
+		return nil, err
+	}
+	if err := pack(context.Background(), b.contexts, dir, exclude, created); err != nil {
 		return nil, fmt.Errorf("copy the build's context: %w", err)
 	}
 	end, err := b.contexts.Seek(0, io.SeekEnd)
@@ -54,31 +62,58 @@ func (b *Builder) Context(dir, recipe string, created time.Time) (*Context, erro
 
 // nameless is a new file that nobody else can open.
 func nameless(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "hub-publish-contexts-")
+	if dir == "" {
+		dir = workDir()
+	}
+	f, err := os.CreateTemp(dir, "hub-publish-")
 	if err != nil {
 		return nil, err
 	}
 	return f, os.Remove(f.Name())
 }
 
-// pack writes a directory as a tar archive. Files get the permissions that git records (executable or not) and one
-// time, so that the image is made of the commit and not of the checkout.
-func pack(to io.Writer, dir string, when time.Time) error {
+// ignoreFiles say what a context leaves out; BuildKit takes the first that is there (frontend/dockerui, DockerIgnorePatterns).
+func ignoreFiles(dir, recipe string) []string {
+	return []string{recipe + ".dockerignore", filepath.Join(dir, ".dockerignore")}
+}
+
+func ignored(dir, recipe string) ([]string, error) {
+	for _, path := range ignoreFiles(dir, recipe) {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		patterns, err := ignorefile.ReadAll(f)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", filepath.Base(path), err)
+		}
+		return patterns, nil
+	}
+	return nil, nil
+}
+
+// pack writes a directory as a tar archive, without what its ignore file leaves out. All files get one time and root as
+// their owner, so that the image is made of the commit and not of the checkout.
+func pack(ctx context.Context, to io.Writer, dir string, exclude []string, when time.Time) error {
+	files, err := fsutil.NewFS(dir)
+	if err != nil {
+		return err
+	}
+	// The checkout's own directory is never of an image: it can hold the token that it was fetched with.
+	exclude = append(slices.Clone(exclude), ".git")
+	if files, err = fsutil.NewFilterFS(files, &fsutil.FilterOpt{ExcludePatterns: exclude}); err != nil {
+		return err
+	}
 	w := tar.NewWriter(to)
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	err = files.Walk(ctx, "", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		below, err := filepath.Rel(dir, path)
-		switch {
-		case err != nil || below == ".":
-			return err
-		case below == ".git" && entry.IsDir():
-			return fs.SkipDir
-		case below == ".git":
-			return nil
-		}
-		return packEntry(w, path, &tar.Header{Name: below, ModTime: when, Format: tar.FormatPAX})
+		return packEntry(w, filepath.Join(dir, path), &tar.Header{Name: filepath.ToSlash(path), ModTime: when, Format: tar.FormatPAX})
 	})
 	if err != nil {
 		return err
@@ -91,22 +126,24 @@ func packEntry(w *tar.Writer, path string, header *tar.Header) error {
 	if err != nil {
 		return err
 	}
+	header.Mode = int64(info.Sys().(*syscall.Stat_t).Mode & 0o7777)
 	switch mode := info.Mode(); {
 	case mode.IsDir():
-		header.Typeflag, header.Mode = tar.TypeDir, 0o755
+		header.Typeflag = tar.TypeDir
 		return w.WriteHeader(header)
 	case mode&fs.ModeSymlink != 0:
-		header.Typeflag, header.Mode = tar.TypeSymlink, 0o777
+		header.Typeflag = tar.TypeSymlink
 		if header.Linkname, err = os.Readlink(path); err != nil {
 			return err
 		}
 		return w.WriteHeader(header)
+	case mode&fs.ModeNamedPipe != 0:
+		header.Typeflag = tar.TypeFifo
+		return w.WriteHeader(header)
+	case mode&fs.ModeSocket != 0:
+		return nil // no archive can hold it, and nobody listens
 	case !mode.IsRegular():
-		return fmt.Errorf("%s is neither a file, a directory nor a link", path)
-	case mode&0o100 != 0:
-		header.Mode = 0o755
-	default:
-		header.Mode = 0o644
+		return fmt.Errorf("%s is a device, which no build may copy", path)
 	}
 	header.Typeflag, header.Size = tar.TypeReg, info.Size()
 	f, err := os.Open(path)
@@ -119,75 +156,4 @@ func packEntry(w *tar.Writer, path string, header *tar.Header) error {
 	}
 	_, err = io.Copy(w, f)
 	return err
-}
-
-// unpack lays the context out for one build. Docker gives what COPY brings the owner 0:0; kaniko keeps the context's,
-// which therefore is this process's.
-func (c *Context) unpack(dir string) error {
-	if _, err := c.archive.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	type stamp struct {
-		path string
-		when time.Time
-	}
-	var dirs []stamp
-	r := tar.NewReader(c.archive)
-	for {
-		header, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(dir, header.Name)
-		switch header.Typeflag {
-		case tar.TypeDir:
-			dirs = append(dirs, stamp{path, header.ModTime})
-			err = os.Mkdir(path, 0o755)
-		case tar.TypeSymlink:
-			err = unpackLink(path, header)
-		default:
-			err = unpackFile(path, header, r)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for _, d := range dirs { // only now: a file that is made in a directory changes its time
-		if err := os.Chtimes(d.path, d.when, d.when); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func unpackLink(path string, header *tar.Header) error {
-	if err := os.Symlink(header.Linkname, path); err != nil {
-		return err
-	}
-	when := unix.NsecToTimespec(header.ModTime.UnixNano())
-	return unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{when, when}, unix.AT_SYMLINK_NOFOLLOW)
-}
-
-func unpackFile(path string, header *tar.Header, content io.Reader) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, content)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Chmod(path, fs.FileMode(header.Mode)); err != nil { // whatever the umask is
-		return err
-	}
-	return os.Chtimes(path, header.ModTime, header.ModTime)
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,6 +42,15 @@ type Environment struct {
 
 // inActions reports whether GitHub's runner reads what is printed.
 func (e Environment) inActions() bool { return e.Getenv("GITHUB_ACTIONS") == "true" }
+
+// store is where base images stay from one run to the next: the user's cache directory. A runner's container has none.
+func (e Environment) store() string {
+	dir, err := os.UserCacheDir()
+	if err != nil || e.inActions() {
+		return ""
+	}
+	return filepath.Join(dir, "hub-publish", "images")
+}
 
 // color reports whether a person at a terminal wants colours (https://no-color.org).
 func (e Environment) color() bool {

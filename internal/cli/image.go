@@ -46,8 +46,12 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 		dir = filepath.Join(e.Dir, dir)
 	}
 	keychain := pipeline.Keychain(inputs)
-	b, err := builder.New(builder.Options{
-		Isolation: inputs.Isolation, Platform: inputs.Platform, BuildArgs: inputs.BuildArgs, Timeout: inputs.BuildTimeout, Keychain: keychain,
+	var cache *builder.Cache
+	if inputs.CacheRepo != nil {
+		cache = &builder.Cache{Repository: *inputs.CacheRepo, Write: true}
+	}
+	b, err := builder.New(ctx, builder.Options{
+		Isolation: inputs.Isolation, Platform: inputs.Platform, BuildArgs: inputs.BuildArgs, Timeout: inputs.BuildTimeout, Limits: inputs.Limits, Keychain: keychain, Cache: cache, Store: e.store(),
 	})
 	if err != nil {
 		return Wrong, err
@@ -57,10 +61,9 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 	if err != nil {
 		return Wrong, err
 	}
-	log := report.NewLog(e.Err, false)
-	log.Begin(dir)
-	img, err := b.Build(ctx, c, log)
-	log.End()
+	log := report.NewLog(e.Err, false).Open(dir)
+	img, err := b.Build(ctx, builder.Request{Context: c, Progress: log})
+	log.Close()
 	if err != nil {
 		return Failed, err
 	}

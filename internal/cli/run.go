@@ -89,7 +89,7 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 	}
 	r := &pipeline.Run{
 		Inputs: inputs, Event: ev, Dir: dir, Files: root.FS(), Repository: repository,
-		API: compare.NoAPI{}, Log: report.NewLog(e.Out, e.inActions()),
+		API: compare.NoAPI{}, Log: report.NewLog(e.Out, e.inActions()), Store: e.store(),
 	}
 	if ev.Repository != "" {
 		client, err := forge.New(e.Getenv("GITHUB_API_URL"), ev.Repository, inputs.Token)

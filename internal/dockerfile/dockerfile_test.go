@@ -1,14 +1,95 @@
 package dockerfile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/jina/hub-publish/internal/dockerfile"
+	"github.com/jina/hub-publish/internal/graph"
 )
+
+// resolver knows every image, and that it is a Debian of one layer.
+type resolver struct{}
+
+func (resolver) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	if strings.Contains(ref, "missing") {
+		return "", "", nil, &dockerfile.ResolveError{Image: ref, Err: errors.New("not found")}
+	}
+	const config = `{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:0000000000000000000000000000000000000000000000000000000000000001"]}}`
+	return ref, digest.FromString(ref), []byte(config), nil
+}
+
+// TestConvert has what each stage makes: its base and the instructions that add a layer, with their lines.
+func TestConvert(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text string
+		args map[string]string
+		want []string
+		err  string
+	}{
+		"one stage":                  {text: "FROM debian\nRUN x\nENV A=b\nRUN y $A\n", want: []string{"debian: 2 RUN x, 4 RUN y b"}},
+		"a stage that nobody uses":   {text: "FROM debian\nRUN test\nFROM alpine\nRUN x\n", want: []string{"debian: 2 RUN test", "alpine: 4 RUN x"}},
+		"two stages of one name":     {text: "FROM debian AS a\nRUN x\nFROM debian AS a\nRUN y\nFROM a\n", want: []string{"debian: 2 RUN x", "debian: 4 RUN y", "debian: 4 RUN y"}},
+		"a FROM of two lines, CRLF":  {text: "from \\\r\n debian\r\nrun x\r\nFROM debian\r\n", want: []string{"debian: 3 RUN x", "debian: "}},
+		"an empty image":             {text: "FROM scratch\nCOPY a /\n", want: []string{": 2 COPY a /"}},
+		"a layer of its own":         {text: "FROM debian\nRUN x\nCOPY --link a /\nRUN y\n", want: []string{"debian: 2 RUN x, 3 COPY a /, 4 RUN y"}},
+		"copies from another stage":  {text: "FROM alpine AS b\nRUN x\nFROM debian\nCOPY --from=b /a /\n", want: []string{"alpine: 2 RUN x", "debian: 4 COPY /a /"}},
+		"a build argument":           {text: "ARG T=1\nFROM debian:$T\nARG X\nRUN $X\n", args: map[string]string{"T": "2", "X": "y"}, want: []string{"debian:2: 4 RUN y"}},
+		"the time where it is asked": {text: "FROM debian\nARG SOURCE_DATE_EPOCH\nRUN $SOURCE_DATE_EPOCH\n", want: []string{"debian: 3 RUN 1000000000"}},
+		"an image that is not there": {text: "FROM debian\nFROM missing\n", err: "the image docker.io/library/missing:latest: not found"},
+		"a wrong port":               {text: "FROM debian\n\nEXPOSE x\n", err: "Dockerfile line 3: "},
+		"a finding of BuildKit's":    {text: "# check=error=true\nFROM debian\nrun x\nENV A b\n", err: "Dockerfile line "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			targets, err := parse(t, c.text).Convert(t.Context(), dockerfile.Options{BuildArgs: c.args, Created: time.Unix(1e9, 0), Resolver: resolver{}})
+			if c.err != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), c.err) {
+					t.Fatalf("got %v, want an error %q", err, c.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, target := range targets {
+				got = append(got, describe(t, target))
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func describe(t *testing.T, target dockerfile.Target) string {
+	t.Helper()
+	result, err := graph.Parse(target.Definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, layers := result.Chain()
+	image := ""
+	if base != nil {
+		image, _, _ = strings.Cut(strings.TrimPrefix(base.Op.GetSource().Identifier, "docker-image://docker.io/library/"), "@")
+		image = strings.TrimSuffix(image, ":latest")
+	}
+	var texts []string
+	for _, v := range layers {
+		texts = append(texts, fmt.Sprintf("%d %s", v.Line, strings.Replace(v.Name, "--from=b ", "", 1)))
+	}
+	return image + ": " + strings.ReplaceAll(strings.Join(texts, ", "), "--link ", "")
+}
 
 func parse(t *testing.T, text string) *dockerfile.File {
 	t.Helper()
@@ -17,68 +98,6 @@ func parse(t *testing.T, text string) *dockerfile.File {
 		t.Fatal(err)
 	}
 	return f
-}
-
-func TestImages(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		text string
-		args []string
-		// want has the images as line:name, or the error that they give.
-		want []string
-		err  string
-	}{
-		"one image":                       {text: "# base\nFROM debian:12\nRUN x\n", want: []string{"2:debian:12"}},
-		"the same image twice":            {text: "FROM debian\nFROM debian\n", want: []string{"1:debian"}},
-		"a platform":                      {text: "FROM --platform=linux/amd64 debian\n", want: []string{"1:debian"}},
-		"scratch needs no image":          {text: "FROM scratch\nCOPY x /\n"},
-		"a digest":                        {text: "FROM debian@sha256:" + strings.Repeat("0", 64) + "\n", want: []string{"1:debian@sha256:" + strings.Repeat("0", 64)}},
-		"an argument's default":           {text: "ARG TAG=12\nFROM debian:$TAG\n", want: []string{"2:debian:12"}},
-		"an argument of an argument":      {text: "ARG V=1\nARG TAG=$V.2\nFROM debian:${TAG}\n", want: []string{"3:debian:1.2"}},
-		"a build argument wins":           {text: "ARG TAG=12\nFROM debian:$TAG\n", args: []string{"TAG=13", "OTHER=x"}, want: []string{"2:debian:13"}},
-		"a build argument with equals":    {text: "ARG IMAGE\nFROM $IMAGE\n", args: []string{"IMAGE=a/b:x=y"}, want: []string{"2:a/b:x=y"}},
-		"an empty build argument wins":    {text: "ARG TAG=12\nFROM debian${TAG:+:}$TAG\n", args: []string{"TAG="}, want: []string{"2:debian"}},
-		"build arguments need an ARG":     {text: "FROM debian:${TAG:-12}\n", args: []string{"TAG=13"}, want: []string{"1:debian:12"}},
-		"a default in the FROM":           {text: "ARG TAG\nFROM debian:${TAG-12}\n", want: []string{"2:debian:12"}},
-		"quotes":                          {text: "ARG IMAGE=\"debian:12\"\nFROM $IMAGE\nFROM \"alpine\"\n", want: []string{"2:debian:12", "3:alpine"}},
-		"two arguments on a line":         {text: "ARG A=x B=y\nFROM $A/$B\n", want: []string{"2:x/y"}},
-		"an argument without value":       {text: "ARG IMAGE\n\nFROM $IMAGE\n", err: "Dockerfile line 3: FROM $IMAGE names no image: its argument has no value"},
-		"an argument that nobody named":   {text: "FROM ${IMAGE}\n", err: "Dockerfile line 1: FROM ${IMAGE} names no image: its argument has no value"},
-		"an argument that must be there":  {text: "ARG IMAGE\nFROM ${IMAGE:?unset}\n", err: `Dockerfile line 2: failed to process "${IMAGE:?unset}": IMAGE: unset`},
-		"a broken substitution":           {text: "FROM a\nFROM ${IMAGE\n", err: "Dockerfile line 2: "},
-		"a broken argument":               {text: "ARG B=${A\nFROM a$B\n", err: "Dockerfile line 1: "},
-		"a stage by name":                 {text: "FROM debian AS build\nFROM build\nCOPY --from=build /a /a\n", want: []string{"1:debian"}},
-		"a stage in other letters":        {text: "FROM debian AS build\nFROM BUILD\n", want: []string{"1:debian"}},
-		"a stage's name before the stage": {text: "FROM build\nFROM debian AS build\n", want: []string{"1:build", "2:debian"}},
-		"a stage by index":                {text: "FROM debian\nFROM alpine\nCOPY --from=0 /a /a\n", want: []string{"1:debian", "2:alpine"}},
-		"a stage's own index":             {text: "FROM debian\nCOPY --from=0 /a /a\n", want: []string{"1:debian", "2:0"}},
-		"a copy from an image":            {text: "FROM debian\nCOPY \\\n  --from=alpine:3 /a /a\nCOPY b /b\n", want: []string{"1:debian", "2:alpine:3"}},
-		"another escape character":        {text: "# escape=`\nARG A=x\nFROM `\n  debian:$A`$A\n", want: []string{"3:debian:x$A"}},
-		"windows line ends":               {text: "ARG T=12\r\nFROM debian:$T\r\n", want: []string{"2:debian:12"}},
-		"a FROM in other letters":         {text: "from debian as b\nfrom b\n", want: []string{"1:debian"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			images, err := parse(t, c.text).Images(c.args)
-			if c.err != "" {
-				var syntax *dockerfile.SyntaxError
-				if !errors.As(err, &syntax) || !strings.HasPrefix(err.Error(), c.err) {
-					t.Fatalf("got %v, want a SyntaxError %q", err, c.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, i := range images {
-				got = append(got, fmt.Sprintf("%d:%s", i.Line, i.Name))
-			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
 }
 
 func TestSyntaxErrors(t *testing.T) {
@@ -118,22 +137,27 @@ func TestSyntaxErrors(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		text string
-		want []string
+		text    string
+		inPlace bool
+		want    []string
 	}{
-		"what the builder supports": {text: "FROM a\nRUN x\nCOPY --chown=1:1 --chmod=644 x y\nADD https://example.com/x.tar.gz /\nADD x y\n"},
-		"a RUN with a heredoc":      {"FROM a\nRUN <<EOT\nx\nEOT\n", []string{"2: RUN with a heredoc (<<)"}},
-		"a RUN with flags":          {"FROM a\nRUN --network=none --mount=type=cache,target=/c x\nRUN --network=host x\n", []string{"2: RUN --mount", "2: RUN --network", "3: RUN --network"}},
-		"a COPY with a heredoc":     {"FROM a\nCOPY <<x /y\nx\n", []string{"2: COPY with a heredoc (<<)"}},
-		"an ADD with a heredoc":     {"FROM a\nADD <<x /y\nx\n", []string{"2: ADD with a heredoc (<<)"}},
-		"a checksum":                {"FROM a\nADD --checksum=sha256:" + strings.Repeat("0", 64) + " https://example.com/x /\n", []string{"2: ADD --checksum"}},
-		"git repositories":          {"FROM a\nADD https://example.com/x.git /\nADD git@example.com:x /\n", []string{"2: ADD of a git repository", "3: ADD of a git repository"}},
-		"every stage is looked at":  {"FROM a AS b\nRUN --network=none x\nFROM b\nRUN --network=none x\n", []string{"2: RUN --network", "4: RUN --network"}},
+		"what the builder supports": {text: "# syntax=docker/dockerfile:1.7-labs\nFROM a\nRUN <<EOT\nx\nEOT\nRUN --network=none --mount=type=cache,target=/c x\n" +
+			"COPY --link --parents --exclude=y x y\nADD --checksum=sha256:" + strings.Repeat("0", 64) + " https://example.com/x /\nADD https://example.com/x.git /\n"},
+		"another frontend":              {text: "# syntax=example.com/frontend\nFROM a\n", want: []string{"1: # syntax=example.com/frontend"}},
+		"a frontend with Docker's name": {text: "# syntax=example.com/docker/dockerfile:1\nFROM a\n", want: []string{"1: # syntax=example.com/docker/dockerfile:1"}},
+		"the machine's network":         {text: "FROM a\nRUN --network=host x\n", want: []string{"2: RUN --network=host"}},
+		"further rights":                {text: "FROM a\n\nRUN --security=insecure x\n", want: []string{"3: RUN --security=insecure"}},
+		"keys":                          {text: "FROM a\nRUN --mount=type=ssh x\n", want: []string{"2: RUN --mount=type=ssh"}},
+		"a secret that must be there":   {text: "FROM a\nRUN --mount=type=secret,id=x,required=true x\n", want: []string{"2: RUN --mount=type=secret,required"}},
+		"a secret that may be missing":  {text: "FROM a\nRUN --mount=type=secret,id=x x\n"},
+		"no network":                    {text: "FROM a\nRUN --network=none x\n"},
+		"no network in place":           {text: "FROM a\nRUN --network=none x\n", inPlace: true, want: []string{"2: RUN --network=none"}},
+		"every stage is looked at":      {text: "FROM a AS b\nRUN --network=host x\nFROM b\nRUN --network=host x\n", want: []string{"2: RUN --network=host", "4: RUN --network=host"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, u := range parse(t, c.text).Unsupported() {
+			for _, u := range parse(t, c.text).Unsupported(c.inPlace) {
 				got = append(got, fmt.Sprintf("%d: %s", u.Line, u.What))
 				if u.Instead == "" {
 					t.Errorf("%s: it does not say what to write instead", u.What)
@@ -169,17 +193,14 @@ func FuzzParse(f *testing.F) {
 			inside(syntax.Line)
 			return
 		}
-		images, err := file.Images([]string{buildArg})
+		_, err = file.Convert(t.Context(), dockerfile.Options{BuildArgs: map[string]string{"ARG": buildArg}, Resolver: resolver{}})
 		if err != nil {
 			if !errors.As(err, &syntax) {
 				t.Fatalf("%T is not a *SyntaxError: %v", err, err)
 			}
 			inside(syntax.Line)
 		}
-		for _, i := range images {
-			inside(i.Line)
-		}
-		for _, u := range file.Unsupported() {
+		for _, u := range file.Unsupported(true) {
 			inside(u.Line)
 		}
 	})

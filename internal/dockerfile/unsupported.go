@@ -1,13 +1,14 @@
 package dockerfile
 
 import (
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-// Unsupported is an instruction that the builder would run otherwise than `docker build` does.
+// Unsupported is what the builder cannot do as `docker build` does it.
 type Unsupported struct {
 	Line int
 	// What names the instruction and its flag.
@@ -16,60 +17,60 @@ type Unsupported struct {
 	Instead string
 }
 
-// Unsupported are the instructions that kaniko v1.24.0 accepts and then leaves out or runs wrongly, without a word: RUN
-// heredocs run an empty command, --mount and --network have no effect, --checksum is not verified.
-func (f *File) Unsupported() []Unsupported {
+// Unsupported are the parts of a Dockerfile that ask for more than a build of a hub gets: rights on the machine, secrets,
+// another reader of the Dockerfile. In place, where nothing can be mounted and there is one network, there are some more.
+func (f *File) Unsupported(inPlace bool) []Unsupported {
 	var found []Unsupported
+	if syntax, _, location, ok := parser.DetectSyntax(f.data); ok && !dockersFrontend.MatchString(syntax) {
+		found = append(found, Unsupported{Line(location), "# syntax=" + syntax, "leave the line out: Dockerfiles are read as docker/dockerfile:1 reads them"})
+	}
 	for _, stage := range f.Stages {
 		for _, command := range stage.Commands {
-			line := Line(command.Location())
-			switch c := command.(type) {
-			case *instructions.RunCommand:
-				if len(c.Files) > 0 {
-					found = append(found, Unsupported{line, "RUN with a heredoc (<<)", "join the commands with && and \\ at the line ends, or COPY a script and run it"})
-				}
-				for _, flag := range slices.Sorted(slices.Values(c.FlagsUsed)) { // they come in a map's order
-					found = append(found, Unsupported{line, "RUN --" + flag, insteadOfRunFlag(flag)})
-				}
-			case *instructions.AddCommand:
-				if c.Checksum != "" {
-					found = append(found, Unsupported{line, "ADD --checksum", "use RUN with curl and sha256sum --check"})
-				}
-				if len(c.SourceContents) > 0 {
-					found = append(found, heredoc(line, "ADD"))
-				}
-				for _, source := range c.SourcePaths {
-					if strings.HasPrefix(source, "git@") || strings.HasSuffix(source, ".git") {
-						found = append(found, Unsupported{line, "ADD of a git repository", "use RUN git clone"})
-					}
-				}
-			case *instructions.CopyCommand:
-				if len(c.SourceContents) > 0 {
-					found = append(found, heredoc(line, "COPY"))
-				}
-				if c.Parents {
-					found = append(found, Unsupported{line, "COPY --parents", "name each directory in a COPY of its own"})
-				}
-				if len(c.ExcludePatterns) > 0 {
-					found = append(found, Unsupported{line, "COPY --exclude", "name what to leave out in .dockerignore"})
-				}
+			if run, ok := command.(*instructions.RunCommand); ok {
+				found = append(found, unsupportedRun(run, inPlace)...)
 			}
 		}
 	}
 	return found
 }
 
-func heredoc(line int, instruction string) Unsupported {
-	return Unsupported{line, instruction + " with a heredoc (<<)", "keep the text in a file of the bundle and COPY it"}
+// dockersFrontend are the names of the frontend whose library reads the Dockerfiles.
+var dockersFrontend = regexp.MustCompile(`^(docker\.io/)?docker/dockerfile(-upstream)?(:[\w.-]+)?(@sha256:[0-9a-f]{64})?$`)
+
+func unsupportedRun(run *instructions.RunCommand, inPlace bool) []Unsupported {
+	line := Line(run.Location())
+	var found []Unsupported
+	add := func(what, instead string) { found = append(found, Unsupported{line, what, instead}) }
+	switch instructions.GetNetwork(run) {
+	case instructions.NetworkHost:
+		add("RUN --network=host", "leave the flag out: the command has a network without it")
+	case instructions.NetworkNone:
+		if inPlace {
+			add("RUN --network=none", "leave the flag out, or build on a runner with a Docker socket: here the build cannot have a network of its own")
+		}
+	}
+	if instructions.GetSecurity(run) == instructions.SecurityInsecure {
+		add("RUN --security=insecure", "leave the flag out; an image of the hub is built without further rights")
+	}
+	if slices.Contains(run.FlagsUsed, "device") {
+		add("RUN --device", "leave the flag out; an image of the hub is built without devices")
+	}
+	for _, mount := range mounts(run) {
+		switch {
+		case mount.Type == instructions.MountTypeSSH:
+			add("RUN --mount=type=ssh", "clone by https, or COPY what the command needs: a build of the hub has no keys")
+		case mount.Type == instructions.MountTypeSecret && mount.Required:
+			add("RUN --mount=type=secret,required", "leave `required` out and do without: a build of the hub has no secrets")
+		}
+	}
+	return found
 }
 
-func insteadOfRunFlag(flag string) string {
-	switch flag {
-	case "mount":
-		return "COPY the files that the command needs, and remove its caches in the same RUN"
-	case "network":
-		return "leave the flag out"
-	default:
-		return "leave the flag out; an image of the hub is built without further rights"
+// mounts are what the flags of a RUN ask for. The parser tells of them only once it knows the variables' values; what does
+// not depend on any is known without.
+func mounts(run *instructions.RunCommand) []*instructions.Mount {
+	if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
+		return nil // the conversion says what is wrong
 	}
+	return instructions.GetMounts(run)
 }

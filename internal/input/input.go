@@ -8,15 +8,18 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/publish"
 	"github.com/jina/hub-publish/internal/selection"
+	"github.com/jina/hub-publish/internal/worker"
 )
 
 // Mode is how far a run goes.
@@ -58,6 +61,9 @@ type Inputs struct {
 	Platform      *v1.Platform
 	Isolation     builder.Isolation
 	BuildTimeout  time.Duration
+	Limits        worker.Limits
+	Jobs          int
+	CacheRepo     *name.Repository
 	FailOn        FailOn
 }
 
@@ -162,17 +168,29 @@ var All = []Definition{
 			}
 			return nil
 		}},
-	{"cache-repo", "", "A repository for a cache of layers. This version keeps none.", later("")},
-	{"registry-mirrors", "", "Mirrors for base images. This version asks none.", later("")},
-	{"isolation", "auto", "Where a build's root is: `auto`, `sandbox` (namespaces) or `in-place` (the action's own container). `sibling` is not there yet.",
-		word(func(i *Inputs, v builder.Isolation) { i.Isolation = v }, builder.Auto, builder.Sandbox, builder.InPlace)},
-	{"build-timeout", "30m", "The longest that one bundle's build may take, such as `30m`.",
-		func(i *Inputs, v string) (err error) {
-			if i.BuildTimeout, err = time.ParseDuration(v); err != nil || i.BuildTimeout <= 0 {
-				return errors.New("write a time such as 90s, 30m or 2h")
+	{"cache-repo", "", "A repository that keeps layers of RUN instructions for later builds, such as `ghcr.io/jina/cache`. Only a run that publishes writes to it.",
+		func(i *Inputs, v string) error {
+			if i.CacheRepo = nil; v == "" {
+				return nil
 			}
+			repository, err := name.NewRepository(v, name.StrictValidation)
+			if err != nil {
+				return errors.New("write a registry and a path in it, such as ghcr.io/jina/cache")
+			}
+			i.CacheRepo = &repository
 			return nil
 		}},
+	{"registry-mirrors", "", "Mirrors for base images. This version asks none.", later("")},
+	{"isolation", "auto", "Where a build's root is: `auto` (the strongest that works), `sandbox` (namespaces), `sibling` (a second container, without the socket) or `in-place` (the action's own container).",
+		word(func(i *Inputs, v builder.Isolation) { i.Isolation = v }, builder.Auto, builder.Sandbox, builder.Sibling, builder.InPlace)},
+	{"build-timeout", "30m", "The longest that one bundle's build may take, such as `30m`.",
+		duration(func(i *Inputs, d time.Duration) { i.BuildTimeout = d })},
+	{"instruction-timeout", "20m", "The longest that one instruction of a Dockerfile may take.",
+		duration(func(i *Inputs, d time.Duration) { i.Limits.Instruction = d })},
+	{"disk-limit", "20GB", "How much disk one bundle's build may take.",
+		size(func(i *Inputs, n int64) { i.Limits.Disk = n })},
+	{"output-limit", "2MB", "How much of what one instruction prints the log shows.",
+		size(func(i *Inputs, n int64) { i.Limits.Output = n })},
 	{"usage-tests", "run, cli, flow", "The tests that a built image must pass, or `off`. This version does not start images.",
 		later("run, cli, flow", "off")},
 	{"ready-timeout", "60s", "How long a started image may take to be ready. This version does not start images.", later("60s")},
@@ -183,7 +201,16 @@ var All = []Definition{
 		word(func(i *Inputs, v FailOn) { i.FailOn = v }, FailOnError, FailOnWarning, FailOnNever)},
 	{"sarif-file", "", "A file for the findings as SARIF. This version writes none.", later("")},
 	{"attest", "false", "Whether to push an SBOM and provenance beside each image. This version cannot.", later("false")},
-	{"jobs", "", "How many builds run at once. This version runs one.", later("", "1")},
+	{"jobs", "", "How many bundles are built at once. By default as many as the runner has processors; in place always one.",
+		func(i *Inputs, v string) (err error) {
+			if i.Jobs = 0; v == "" {
+				return nil
+			}
+			if i.Jobs, err = strconv.Atoi(v); err != nil || i.Jobs < 1 {
+				return errors.New("write a number from 1 up, or leave the input out")
+			}
+			return nil
+		}},
 }
 
 // Error says which input is wrong.
@@ -256,6 +283,30 @@ func word[T ~string](set func(*Inputs, T), allowed ...T) func(*Inputs, string) e
 			return errors.New("write one of " + join(allowed))
 		}
 		set(i, T(v))
+		return nil
+	}
+}
+
+// duration is an input that is a time.
+func duration(set func(*Inputs, time.Duration)) func(*Inputs, string) error {
+	return func(i *Inputs, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return errors.New("write a time such as 90s, 30m or 2h")
+		}
+		set(i, d)
+		return nil
+	}
+}
+
+// size is an input that is a number of bytes.
+func size(set func(*Inputs, int64)) func(*Inputs, string) error {
+	return func(i *Inputs, v string) error {
+		n, err := units.FromHumanSize(v)
+		if err != nil || n <= 0 {
+			return errors.New("write a size such as 500MB or 20GB")
+		}
+		set(i, n)
 		return nil
 	}
 }

@@ -84,6 +84,9 @@ cache-repo=
 registry-mirrors=
 isolation=auto
 build-timeout=30m
+instruction-timeout=20m
+disk-limit=20GB
+output-limit=2MB
 usage-tests=run, cli, flow
 ready-timeout=60s
 bump=suggest
@@ -176,14 +179,17 @@ func TestRefused(t *testing.T) {
 		"a build argument without key":    {"build-args", "=1", `"=1" is not KEY=VALUE`},
 		"a platform without architecture": {"platform", "linux", "write it as os/architecture, such as linux/amd64"},
 		"a platform of too many parts":    {"platform", "a/b/c/d", "write it as os/architecture, such as linux/amd64"},
-		"an isolation that is not there":  {"isolation", "sibling", "write one of auto, sandbox, in-place"},
+		"an isolation that is none":       {"isolation", "chroot", "write one of auto, sandbox, sibling, in-place"},
+		"a limit without a number":        {"disk-limit", "much", "write a size such as 500MB or 20GB"},
+		"an output limit of nothing":      {"output-limit", "0", "write a size such as 500MB or 20GB"},
+		"an instruction without time":     {"instruction-timeout", "0s", "write a time such as 90s, 30m or 2h"},
 		"a time without unit":             {"build-timeout", "30", "write a time such as 90s, 30m or 2h"},
 		"no time":                         {"build-timeout", "0s", "write a time such as 90s, 30m or 2h"},
 		"a time before now":               {"build-timeout", "-1m", "write a time such as 90s, 30m or 2h"},
 		"a severity that is none":         {"fail-on", "info", "write one of error, warning, never"},
 		"approvals":                       {"required-approvals", "2", "cannot do that yet; leave the input out, or write 0"},
 		"another commit lint":             {"commit-lint", "angular", "cannot do that yet; leave the input out, or write off"},
-		"a cache":                         {"cache-repo", "x/y", "cannot do that yet; leave the input out"},
+		"a cache":                         {"cache-repo", "x/y", "write a registry and a path in it, such as ghcr.io/jina/cache"},
 		"mirrors":                         {"registry-mirrors", "x", "cannot do that yet; leave the input out"},
 		"some usage tests":                {"usage-tests", "run", "cannot do that yet; leave the input out, or write off"},
 		"another ready time":              {"ready-timeout", "5s", "cannot do that yet; leave the input out"},
@@ -191,7 +197,8 @@ func TestRefused(t *testing.T) {
 		"a comment that is no yes or no":  {"comment", "yes", "cannot do that yet; leave the input out, or write false"},
 		"a SARIF file":                    {"sarif-file", "x.sarif", "cannot do that yet; leave the input out"},
 		"an attestation":                  {"attest", "true", "cannot do that yet; leave the input out"},
-		"several jobs":                    {"jobs", "4", "cannot do that yet; leave the input out, or write 1"},
+		"no job":                          {"jobs", "0", "write a number from 1 up"},
+		"jobs in words":                   {"jobs", "two", "write a number from 1 up"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -214,9 +221,9 @@ func TestRefused(t *testing.T) {
 func TestLater(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
-		"required-approvals": {"1", "0"}, "commit-lint": {"conventional", "off"}, "cache-repo": {""}, "registry-mirrors": {""},
+		"required-approvals": {"1", "0"}, "commit-lint": {"conventional", "off"}, "registry-mirrors": {""},
 		"usage-tests": {"run, cli, flow", "off"}, "ready-timeout": {"60s"}, "bump": {"suggest", "off"}, "comment": {"true", "false"},
-		"sarif-file": {""}, "attest": {"false"}, "jobs": {"", "1"},
+		"sarif-file": {""}, "attest": {"false"},
 	} {
 		for _, value := range values {
 			if _, err := read(map[string]string{name: value}); err != nil {

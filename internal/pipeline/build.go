@@ -3,30 +3,40 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
+	"github.com/docker/go-units"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/label"
+	"github.com/jina/hub-publish/internal/publish"
 	"github.com/jina/hub-publish/internal/report"
 	"github.com/jina/hub-publish/internal/rule"
 )
 
 // openBuilder opens the builder before the first build, and takes in what every image will be made of: a build in place
 // could change the files of bundles that come after it.
-func (r *Run) openBuilder() error {
+func (r *Run) openBuilder(ctx context.Context) error {
+	r.opening.Lock()
+	defer r.opening.Unlock()
 	if r.builder != nil {
 		return nil
 	}
+	var cache *builder.Cache
+	if r.Inputs.CacheRepo != nil {
+		cache = &builder.Cache{Repository: *r.Inputs.CacheRepo, Write: r.mode() == input.Publish}
+	}
 	var err error
-	r.builder, err = builder.New(builder.Options{
-		Isolation: r.Inputs.Isolation, Platform: r.Inputs.Platform, BuildArgs: r.Inputs.BuildArgs, Timeout: r.Inputs.BuildTimeout, Keychain: r.registry.Keychain,
+	r.builder, err = builder.New(ctx, builder.Options{
+		Isolation: r.Inputs.Isolation, Platform: r.Inputs.Platform, BuildArgs: r.Inputs.BuildArgs, Timeout: r.Inputs.BuildTimeout, Limits: r.Inputs.Limits, Keychain: r.registry.Keychain, Cache: cache, Store: r.Store,
 	})
 	if err != nil {
 		return err
@@ -55,55 +65,69 @@ func (r *Run) tree(b *hub.Bundle) (string, error) {
 	return history.TreeHash(r.dir(b))
 }
 
-// build builds a bundle's image with its labels. The image is nil where the build failed, which becomes a finding.
-func (r *Run) build(ctx context.Context, b *hub.Bundle, entry *report.Bundle) (v1.Image, error) {
-	if err := r.openBuilder(); err != nil {
+// build builds a bundle's image with its labels, and sends its layers ahead to where it will be pushed. The image is nil
+// where the build failed, which becomes a finding.
+func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Image, error) {
+	if err := w.openBuilder(ctx); err != nil {
 		return nil, err
 	}
-	c, ok := r.contexts[b.Path]
+	c, ok := w.contexts[w.bundle.Path]
 	if !ok {
 		return nil, nil // there is a finding that says why
 	}
 	start := time.Now()
-	defer func() { entry.Took("build", time.Since(start)) }()
-	img, err := r.builder.Build(ctx, c, r.Log)
+	defer func() { w.entry.Took("build", time.Since(start)) }()
+	var uploads sync.WaitGroup
+	defer uploads.Wait()
+	img, err := w.builder.Build(ctx, builder.Request{Context: c, Labels: w.labels(c.Tree), Progress: w.log, Ready: func(layer v1.Layer) {
+		for _, target := range targets {
+			// What fails here fails again when the image is pushed, where it is told.
+			uploads.Go(func() { _ = w.registry.Upload(ctx, target, layer) })
+		}
+	}})
 	var failed *builder.FailedError
 	if errors.As(err, &failed) && ctx.Err() == nil {
 		text := failed.Instruction + ": " + failed.Reason
 		if failed.Output != "" {
 			text += "\n" + failed.Output
 		}
-		add(entry, rule.BuildFailed.Finding(b.DockerfilePath(), finding.Line(failed.Line), "%s", text))
+		add(w.entry, rule.BuildFailed.Finding(w.bundle.DockerfilePath(), finding.Line(failed.Line), "%s", text))
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if entry.Status == report.Checked {
-		entry.Status = report.Built
+	w.steps = img.Steps
+	if w.entry.Status == report.Checked {
+		w.entry.Status = report.Built
 	}
-	return r.labelled(img, b, c.Tree)
+	return img, nil
 }
 
-// labelled gives the image the labels that the Dockerfile cannot know, and must not decide.
-func (r *Run) labelled(img v1.Image, b *hub.Bundle, tree string) (v1.Image, error) {
-	if b.Manifest == nil {
-		return img, nil
+// labels are those that the Dockerfile cannot know, and must not decide.
+func (w *work) labels(tree string) map[string]string {
+	if w.bundle.Manifest == nil {
+		return nil
 	}
-	file, err := img.ConfigFile()
-	if err != nil {
-		return nil, err
+	source := label.Source{Revision: w.report.Head, Created: w.created, Tree: tree}
+	if w.SourceURL != "" {
+		source.URL = w.SourceURL + "/" + w.bundle.Path
 	}
-	config := *file.Config.DeepCopy()
-	if config.Labels == nil {
-		config.Labels = map[string]string{}
+	return label.Of(w.bundle, source)
+}
+
+// table shows how long each instruction took and how large its layer is.
+func (w *work) table() []string {
+	if len(w.steps) == 0 {
+		return nil
 	}
-	source := label.Source{Revision: r.report.Head, Created: r.created, Tree: tree}
-	if r.SourceURL != "" {
-		source.URL = r.SourceURL + "/" + b.Path
+	lines := []string{"  line  seconds      size  instruction"}
+	for _, s := range w.steps {
+		size := ""
+		if s.Size > 0 {
+			size = units.HumanSizeWithPrecision(float64(s.Size), 3)
+		}
+		lines = append(lines, fmt.Sprintf("  %4d %8.1f %9s  %s", s.Line, s.Seconds, size, s.Instruction))
 	}
-	for key, value := range label.Of(b, source) {
-		config.Labels[key] = value
-	}
-	return mutate.Config(img, config)
+	return lines
 }

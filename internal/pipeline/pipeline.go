@@ -7,11 +7,15 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/GoogleContainerTools/kaniko/pkg/creds"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/compare"
@@ -26,15 +30,6 @@ import (
 	"github.com/jina/hub-publish/internal/selection"
 )
 
-// Log is told what a run does, for people who watch it.
-type Log interface {
-	builder.Progress
-	Printf(format string, args ...any)
-	// Begin and End enclose what is said of one bundle.
-	Begin(title string)
-	End()
-}
-
 // Run is one run.
 type Run struct {
 	Inputs *input.Inputs
@@ -47,13 +42,18 @@ type Run struct {
 	API compare.API
 	// SourceURL is the address of the repository's files at this commit; empty where it is not known.
 	SourceURL string
-	Log       Log
+	Log       *report.Log
+	// Store is a directory in which base images stay for later runs; empty where there is no later run.
+	Store string
 
 	hub      *hub.Hub
 	bundles  []*hub.Bundle
 	report   *report.Report
 	registry *publish.Registry
-	builder  *builder.Builder
+
+	// opening is held while the builder is opened.
+	opening sync.Mutex
+	builder *builder.Builder
 	// contexts are what the images are made of, by the bundles' paths, once there is a builder.
 	contexts map[string]*builder.Context
 	// created is when the commit was made.
@@ -119,15 +119,22 @@ func (r *Run) do(ctx context.Context, mode input.Mode) error {
 			_ = r.builder.Close()
 		}
 	}()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.jobs())
 	for i, b := range r.bundles {
-		if b.Removed {
-			continue
-		}
-		if err := r.finish(ctx, mode, b, r.report.Bundles[i]); err != nil {
-			return err
+		if !b.Removed {
+			group.Go(func() error { return r.finish(ctx, mode, b, r.report.Bundles[i]) })
 		}
 	}
-	return nil
+	return group.Wait()
+}
+
+// jobs is how many bundles are built at a time.
+func (r *Run) jobs() int {
+	if r.Inputs.Jobs > 0 {
+		return r.Inputs.Jobs
+	}
+	return runtime.NumCPU()
 }
 
 func (r *Run) selectBundles(ctx context.Context) ([]*hub.Bundle, error) {
@@ -201,20 +208,32 @@ func (r *Run) Failed() bool {
 // finish builds a bundle and, if that is wanted, publishes it. An error ends the run; what is the bundle's own fault
 // becomes a finding.
 func (r *Run) finish(ctx context.Context, mode input.Mode, b *hub.Bundle, entry *report.Bundle) error {
-	r.Log.Begin(b.Path)
-	defer r.Log.End()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	w := &work{Run: r, bundle: b, entry: entry, log: r.Log.Open(b.Path)}
+	defer func() { w.log.Close(w.table()...) }()
 	if mode == input.Build {
 		if !r.buildable(b, entry) {
 			return nil
 		}
-		_, err := r.build(ctx, b, entry)
+		_, err := w.build(ctx, nil)
 		return err
 	}
 	if entry.Status == report.Failed {
-		r.Log.Printf("%s is not published: it has findings", b.Path)
+		w.log.Printf("%s is not published: it has findings", b.Path)
 		return nil
 	}
-	return r.publish(ctx, b, entry)
+	return w.publish(ctx)
+}
+
+// work is what a run does for one bundle.
+type work struct {
+	*Run
+	bundle *hub.Bundle
+	entry  *report.Bundle
+	log    *report.Section
+	steps  []builder.Step
 }
 
 // buildable reports whether a build of the bundle would tell anything beyond what the checks have told.
@@ -242,12 +261,13 @@ func versionAt(b *hub.Bundle) (file string, at finding.Range) {
 	return path.Join(b.Path, "manifest.yml"), at
 }
 
-// Keychain has the credentials of the inputs for the registries that they name, and those of a Docker config.
+// Keychain has the credentials of the inputs for the registries that they name; else those of a Docker config, and of the
+// clouds whose registries kaniko knows (Google, Amazon, Azure, GitLab).
 func Keychain(i *input.Inputs) authn.Keychain {
 	if i.Username == "" || i.Password == "" {
-		return authn.DefaultKeychain
+		return creds.GetKeychain()
 	}
-	return authn.NewMultiKeychain(&static{i}, authn.DefaultKeychain)
+	return authn.NewMultiKeychain(&static{i}, creds.GetKeychain())
 }
 
 type static struct{ inputs *input.Inputs }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/publish"
 	"github.com/jina/hub-publish/internal/report"
@@ -69,12 +69,13 @@ func (r *Run) missing(ctx context.Context, bundles []*hub.Bundle) ([]*hub.Bundle
 
 // publish brings a bundle's image into every registry that lacks its version. Where a registry has the version from
 // other files, nothing at all is published.
-func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) error {
+func (w *work) publish(ctx context.Context) error {
+	b, entry := w.bundle, w.entry
 	fail := func(rl *rule.Rule, format string, args ...any) {
 		file, at := versionAt(b)
 		add(entry, rl.Finding(file, at, format, args...))
 	}
-	targets, err := r.targets(b)
+	targets, err := w.targets(b)
 	if err != nil {
 		if b.Manifest == nil {
 			entry.Status = report.Failed
@@ -83,14 +84,14 @@ func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) 
 		fail(rule.PublishFailed, "%v", err)
 		return nil
 	}
-	tree, err := r.tree(b)
+	tree, err := w.tree(b)
 	if err != nil {
 		return err
 	}
 	states := make([]publish.State, len(targets))
 	for i, target := range targets {
-		if states[i], err = r.registry.Look(ctx, target); err == nil && !states[i].Exists {
-			err = r.registry.CheckPermission(target)
+		if states[i], err = w.registry.Look(ctx, target); err == nil && !states[i].Exists {
+			err = w.registry.CheckPermission(target)
 		}
 		if err != nil {
 			fail(rule.PublishFailed, "%v", err)
@@ -102,11 +103,18 @@ func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) 
 			return nil
 		}
 	}
-	var img v1.Image
-	if slices.ContainsFunc(states, func(s publish.State) bool { return !s.Exists }) {
-		if img, err = r.build(ctx, b, entry); err != nil || img == nil {
+	var lacking []publish.Target
+	for i, target := range targets {
+		if !states[i].Exists {
+			lacking = append(lacking, target)
+		}
+	}
+	var img *builder.Image
+	if len(lacking) > 0 {
+		if img, err = w.build(ctx, lacking); err != nil || img == nil {
 			return err
 		}
+		defer func() { _ = w.builder.Forget(img) }()
 	}
 	start := time.Now()
 	defer func() { entry.Took("publish", time.Since(start)) }()
@@ -115,10 +123,10 @@ func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) 
 		if states[i].Exists {
 			p.Digest = states[i].Digest.String()
 			// A run before this one may have died between two tags.
-			p.Tags, err = r.registry.Tag(ctx, target, states[i].Image)
+			p.Tags, err = w.registry.Tag(ctx, target, states[i].Image)
 		} else {
 			var digest v1.Hash
-			digest, p.Tags, err = r.registry.Push(ctx, target, img)
+			digest, p.Tags, err = w.registry.Push(ctx, target, img)
 			p.Digest = digest.String()
 		}
 		if err != nil {
@@ -126,7 +134,7 @@ func (r *Run) publish(ctx context.Context, b *hub.Bundle, entry *report.Bundle) 
 			return nil
 		}
 		entry.Published = append(entry.Published, p)
-		r.Log.Printf("%s is in the registry: %s", p.Image, p.Digest)
+		w.log.Printf("%s is in the registry: %s", p.Image, p.Digest)
 	}
 	entry.Status = report.Unchanged
 	if img != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -47,10 +48,28 @@ func (t Target) Reference() name.Tag {
 // Registry reads and writes one or more registries' repositories.
 type Registry struct {
 	Keychain authn.Keychain
+
+	once   sync.Once
+	pusher *remote.Pusher
 }
 
 func (r *Registry) options(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(r.Keychain)}
+}
+
+// push uses one pusher for the whole run: it logs in to a repository once, and sends no blob twice.
+func (r *Registry) push(ctx context.Context, do func(*remote.Pusher) error) error {
+	var err error
+	r.once.Do(func() { r.pusher, err = remote.NewPusher(r.options(ctx)...) })
+	if err != nil {
+		return err
+	}
+	return do(r.pusher)
+}
+
+// Upload sends a layer ahead of the image that it belongs to. Nobody can pull it before Push.
+func (r *Registry) Upload(ctx context.Context, t Target, layer v1.Layer) error {
+	return r.push(ctx, func(p *remote.Pusher) error { return p.Upload(ctx, t.Repository, layer) })
 }
 
 // State is what a registry holds of a version.
@@ -120,7 +139,7 @@ func (r *Registry) Push(ctx context.Context, t Target, img v1.Image) (v1.Hash, [
 	if err != nil {
 		return digest, nil, err
 	}
-	if err := remote.Write(t.Repository.Digest(digest.String()), img, r.options(ctx)...); err != nil {
+	if err := r.push(ctx, func(p *remote.Pusher) error { return p.Push(ctx, t.Repository.Digest(digest.String()), img) }); err != nil {
 		return digest, nil, explain(t, "push "+t.Repository.Name(), err)
 	}
 	tags, err := r.Tag(ctx, t, img)

@@ -21,108 +21,161 @@ type Log struct {
 	out    io.Writer
 	groups bool
 
-	mutex   sync.Mutex
+	mutex sync.Mutex
+	// sections are those that are not written to their end yet. The first of them is written at once, the others are kept
+	// until it is their turn: bundles are built side by side, and read one after another.
+	sections []*Section
+}
+
+// NewLog is a log that writes to out, with what is said of one bundle folded in a group where the runner reads it.
+func NewLog(out io.Writer, groups bool) *Log { return &Log{out: out, groups: groups} }
+
+// Printf writes a line of the run's own.
+func (l *Log) Printf(format string, args ...any) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	fmt.Fprintln(l.out, neutral(fmt.Sprintf(format, args...)))
+}
+
+// Open begins what is said of one bundle.
+func (l *Log) Open(title string) *Section {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	s := &Section{log: l}
+	l.sections = append(l.sections, s)
+	if l.groups {
+		s.printf("::group::%s\n", neutral(title))
+	} else {
+		s.printf("%s\n", neutral(title))
+	}
+	return s
+}
+
+// advance writes what has waited for its turn.
+func (l *Log) advance() {
+	for len(l.sections) > 0 {
+		first := l.sections[0]
+		_, _ = first.kept.WriteTo(l.out)
+		if !first.closed {
+			first.listen()
+			return
+		}
+		l.sections = l.sections[1:]
+	}
+}
+
+// Section is what is said of one bundle.
+type Section struct {
+	log    *Log
+	kept   bytes.Buffer
+	closed bool
+
 	partial []byte
 	current string
 	began   time.Time
 	ticker  *time.Timer
 }
 
-// NewLog is a log that writes to out, with what is said of one bundle folded in a group where the runner reads it.
-func NewLog(out io.Writer, groups bool) *Log { return &Log{out: out, groups: groups} }
+// live reports whether what is said goes to the log at once.
+func (s *Section) live() bool { return s.log.sections[0] == s }
 
-// Begin begins what is said of one bundle.
-func (l *Log) Begin(title string) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	if l.groups {
-		fmt.Fprintf(l.out, "::group::%s\n", neutral(title))
-	} else {
-		fmt.Fprintf(l.out, "%s\n", neutral(title))
+func (s *Section) printf(format string, args ...any) {
+	if s.live() {
+		fmt.Fprintf(s.log.out, format, args...)
+		return
 	}
+	fmt.Fprintf(&s.kept, format, args...)
 }
 
-// End ends what is said of one bundle.
-func (l *Log) End() {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	l.endStep()
-	if l.groups {
-		fmt.Fprintln(l.out, "::endgroup::")
+// Close ends what is said of one bundle, with lines that stand outside of what is folded.
+func (s *Section) Close(lines ...string) {
+	s.log.mutex.Lock()
+	defer s.log.mutex.Unlock()
+	s.endStep()
+	if s.log.groups {
+		s.printf("::endgroup::\n")
 	}
+	for _, line := range lines {
+		s.printf("%s\n", neutral(line))
+	}
+	s.closed = true
+	s.log.advance()
 }
 
 // Printf writes a line of the run's own, which ends the instruction that ran.
-func (l *Log) Printf(format string, args ...any) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	l.endStep()
-	fmt.Fprintln(l.out, neutral(fmt.Sprintf(format, args...)))
+func (s *Section) Printf(format string, args ...any) {
+	s.log.mutex.Lock()
+	defer s.log.mutex.Unlock()
+	s.endStep()
+	s.printf("%s\n", neutral(fmt.Sprintf(format, args...)))
 }
 
 // Step implements builder.Progress.
-func (l *Log) Step(line int, instruction string) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	l.endStep()
-	l.current, l.began = oneLine(instruction), time.Now()
-	fmt.Fprintf(l.out, "%4d | %s\n", line, l.current)
-	l.listen()
+func (s *Section) Step(line int, instruction string) {
+	s.log.mutex.Lock()
+	defer s.log.mutex.Unlock()
+	s.endStep()
+	s.current, s.began = oneLine(instruction), time.Now()
+	s.printf("%4d | %s\n", line, s.current)
+	s.listen()
 }
 
 // Output implements builder.Progress.
-func (l *Log) Output(text []byte) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	l.partial = append(l.partial, text...)
+func (s *Section) Output(text []byte) {
+	s.log.mutex.Lock()
+	defer s.log.mutex.Unlock()
+	s.partial = append(s.partial, text...)
 	for {
 		// The runner's reader ends a line at a carriage return too.
-		i := bytes.IndexAny(l.partial, "\r\n")
+		i := bytes.IndexAny(s.partial, "\r\n")
 		if i < 0 {
 			break
 		}
-		l.line(l.partial[:i])
-		l.partial = l.partial[i+1:]
+		s.line(s.partial[:i])
+		s.partial = s.partial[i+1:]
 	}
-	if len(l.partial) > maxLine {
-		l.line(l.partial)
-		l.partial = nil
+	if len(s.partial) > maxLine {
+		s.line(s.partial)
+		s.partial = nil
 	}
-	l.listen()
+	s.listen()
 }
 
 // endStep ends the instruction that runs.
-func (l *Log) endStep() {
-	if len(l.partial) > 0 {
-		l.line(l.partial)
-		l.partial = nil
+func (s *Section) endStep() {
+	if len(s.partial) > 0 {
+		s.line(s.partial)
+		s.partial = nil
 	}
-	if took := time.Since(l.began); l.current != "" && took >= time.Second {
-		fmt.Fprintf(l.out, "     | took %.1f s\n", took.Seconds())
+	if took := time.Since(s.began); s.current != "" && took >= time.Second {
+		s.printf("     | took %.1f s\n", took.Seconds())
 	}
-	l.current = ""
-	if l.ticker != nil {
-		l.ticker.Stop()
+	s.current = ""
+	if s.ticker != nil {
+		s.ticker.Stop()
 	}
 }
 
-func (l *Log) line(text []byte) {
+func (s *Section) line(text []byte) {
 	if len(text) > 0 {
-		fmt.Fprintf(l.out, "     |   %s\n", neutral(string(text)))
+		s.printf("     |   %s\n", neutral(string(text)))
 	}
 }
 
 // listen says from time to time that a silent instruction still runs.
-func (l *Log) listen() {
-	if l.ticker != nil {
-		l.ticker.Stop()
+func (s *Section) listen() {
+	if s.ticker != nil {
+		s.ticker.Stop()
 	}
-	l.ticker = time.AfterFunc(silence, func() {
-		l.mutex.Lock()
-		defer l.mutex.Unlock()
-		if l.current != "" {
-			fmt.Fprintf(l.out, "     | still running after %s: %s\n", time.Since(l.began).Round(time.Second), l.current)
-			l.listen()
+	if s.current == "" || !s.live() {
+		return
+	}
+	s.ticker = time.AfterFunc(silence, func() {
+		s.log.mutex.Lock()
+		defer s.log.mutex.Unlock()
+		if s.current != "" && !s.closed {
+			s.printf("     | still running after %s: %s\n", time.Since(s.began).Round(time.Second), s.current)
+			s.listen()
 		}
 	})
 }

@@ -14,58 +14,81 @@ func TestLog(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		groups bool
-		do     func(*report.Log)
+		do     func(*report.Section)
 		want   string
 	}{
-		"a line of the run's own": {true, func(l *report.Log) { l.Printf("%d bundles", 2) }, "2 bundles\n"},
-		"a bundle": {true, func(l *report.Log) {
-			l.Begin("a")
+		"a line of the run's own": {true, func(l *report.Section) { l.Printf("%d bundles", 2) }, "2 bundles\n"},
+		"instructions": {true, func(l *report.Section) {
 			l.Step(2, "RUN x")
 			l.Output([]byte("one\ntwo\n"))
 			l.Step(13, "RUN y")
-			l.End()
-		}, "::group::a\n   2 | RUN x\n     |   one\n     |   two\n  13 | RUN y\n::endgroup::\n"},
-		"a bundle where nobody folds groups": {false, func(l *report.Log) {
-			l.Begin("a")
+		}, "   2 | RUN x\n     |   one\n     |   two\n  13 | RUN y\n"},
+		"where nobody folds groups": {false, func(l *report.Section) {
 			l.Step(2, "RUN x")
 			l.Output([]byte("one\n"))
-			l.End()
-		}, "a\n   2 | RUN x\n     |   one\n"},
-		"an output in pieces": {true, func(l *report.Log) {
+		}, "   2 | RUN x\n     |   one\n"},
+		"an output in pieces": {true, func(l *report.Section) {
 			for _, piece := range []string{"o", "ne\nt", "wo", "\n\n", "\nthree\n"} {
 				l.Output([]byte(piece))
 			}
 		}, "     |   one\n     |   two\n     |   three\n"},
-		"carriage returns end lines too": {true, func(l *report.Log) { l.Output([]byte("10%\r20%\r\n::error::x\r##[error]y\n")) },
+		"carriage returns end lines too": {true, func(l *report.Section) { l.Output([]byte("10%\r20%\r\n::error::x\r##[error]y\n")) },
 			"     |   10%\n     |   20%\n     |   | ::error::x\n     |   ## [error]y\n"},
-		"the end of a bundle ends its last line": {true, func(l *report.Log) {
-			l.Begin("a")
-			l.Output([]byte("one\ntw"))
-			l.End()
-		}, "::group::a\n     |   one\n     |   tw\n::endgroup::\n"},
-		"the next instruction ends a line": {true, func(l *report.Log) {
+		"the end of a bundle ends its last line": {true, func(l *report.Section) { l.Output([]byte("one\ntw")) }, "     |   one\n     |   tw\n"},
+		"the next instruction ends a line": {true, func(l *report.Section) {
 			l.Output([]byte("o"))
 			l.Step(3, "RUN x")
 			l.Output([]byte("ne\n"))
 		}, "     |   o\n   3 | RUN x\n     |   ne\n"},
-		"an instruction of more lines":     {true, func(l *report.Log) { l.Step(3, "RUN x \\\n  && y") }, "   3 | RUN x …\n"},
-		"an instruction with a blank line": {true, func(l *report.Log) { l.Step(3, "\n RUN x\n") }, "   3 | RUN x\n"},
-		"commands in what we print":        {true, func(l *report.Log) { l.Printf(" ::error::%s", "x\n::error::y\r##[error]z") }, "|  ::error::x ::error::y ## [error]z\n"},
-		"commands in a title":              {true, func(l *report.Log) { l.Begin("a\n::error::x ##[error]y") }, "::group::a ::error::x ## [error]y\n"},
-		"commands in a plain title":        {false, func(l *report.Log) { l.Begin("\u2003::error::x") }, "| \u2003::error::x\n"},
-		"commands in an instruction":       {true, func(l *report.Log) { l.Step(1, "RUN echo\r::error::x ##[error]y") }, "   1 | RUN echo ::error::x ## [error]y\n"},
-		"a command in pieces":              {true, func(l *report.Log) { l.Output([]byte("#")); l.Output([]byte("#[er")); l.Output([]byte("ror]x\n")) }, "     |   ## [error]x\n"},
+		"an instruction of more lines":     {true, func(l *report.Section) { l.Step(3, "RUN x \\\n  && y") }, "   3 | RUN x …\n"},
+		"an instruction with a blank line": {true, func(l *report.Section) { l.Step(3, "\n RUN x\n") }, "   3 | RUN x\n"},
+		"commands in what we print":        {true, func(l *report.Section) { l.Printf(" ::error::%s", "x\n::error::y\r##[error]z") }, "|  ::error::x ::error::y ## [error]z\n"},
+		"commands in an instruction":       {true, func(l *report.Section) { l.Step(1, "RUN echo\r::error::x ##[error]y") }, "   1 | RUN echo ::error::x ## [error]y\n"},
+		"a command in pieces":              {true, func(l *report.Section) { l.Output([]byte("#")); l.Output([]byte("#[er")); l.Output([]byte("ror]x\n")) }, "     |   ## [error]x\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			l := report.NewLog(&out, c.groups)
-			c.do(l)
-			if out.String() != c.want {
-				t.Errorf("got:\n%s\nwant:\n%s", out.String(), c.want)
+			s := report.NewLog(&out, c.groups).Open("a")
+			c.do(s)
+			s.Close("behind it")
+			want := "a\n" + c.want + "behind it\n"
+			if c.groups {
+				want = "::group::a\n" + c.want + "::endgroup::\nbehind it\n"
 			}
-			l.End() // stops what waits for a silent instruction
+			if out.String() != want {
+				t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+			}
 		})
+	}
+}
+
+// TestSections has bundles that are built side by side, and are read one after another.
+func TestSections(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := report.NewLog(&out, true)
+	l.Printf("two bundles")
+	a, b, c := l.Open("a"), l.Open("b\n::error::x ##[error]y"), l.Open("c")
+	b.Step(1, "RUN b")
+	a.Step(1, "RUN a")
+	c.Close("of c")
+	b.Output([]byte("from b\n"))
+	a.Output([]byte("from a\n"))
+	const live = "two bundles\n::group::a\n   1 | RUN a\n     |   from a\n"
+	if out.String() != live {
+		t.Errorf("while a is open, got:\n%s\nwant:\n%s", out.String(), live)
+	}
+	a.Close("of a")
+	b.Output([]byte("more\n"))
+	const both = live + "::endgroup::\nof a\n::group::b ::error::x ## [error]y\n   1 | RUN b\n     |   from b\n     |   more\n"
+	if out.String() != both {
+		t.Errorf("while b is open, got:\n%s\nwant:\n%s", out.String(), both)
+	}
+	b.Close()
+	const all = both + "::endgroup::\n::group::c\n::endgroup::\nof c\n"
+	if out.String() != all {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), all)
 	}
 }
 
@@ -73,7 +96,7 @@ func TestLog(t *testing.T) {
 func TestLogWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := report.NewLog(&out, true)
+	l := report.NewLog(&out, true).Open("a")
 	const n = 1 << 20
 	for range n / 1024 {
 		l.Output(bytes.Repeat([]byte("x"), 1024))
@@ -81,7 +104,7 @@ func TestLogWithoutEnd(t *testing.T) {
 	if out.Len() < n/2 {
 		t.Errorf("%d bytes of %d are in the log, the others are kept in memory", out.Len(), n)
 	}
-	l.End()
+	l.Close()
 	if got := strings.Count(out.String(), "x"); got != n {
 		t.Errorf("%d characters of %d are in the log", got, n)
 	}
@@ -92,16 +115,16 @@ func TestLogOfSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		l := report.NewLog(&out, true)
+		l := report.NewLog(&out, true).Open("a")
 		l.Step(2, "RUN make")
 		time.Sleep(20 * time.Second)
 		l.Output([]byte("half\n"))
 		time.Sleep(61 * time.Second)
 		l.Step(3, "RUN true")
 		time.Sleep(999 * time.Millisecond)
-		l.End()
+		l.Close()
 		time.Sleep(time.Hour)
-		const want = "   2 | RUN make\n     |   half\n     | still running after 50s: RUN make\n     | still running after 1m20s: RUN make\n     | took 81.0 s\n" +
+		const want = "::group::a\n   2 | RUN make\n     |   half\n     | still running after 50s: RUN make\n     | still running after 1m20s: RUN make\n     | took 81.0 s\n" +
 			"   3 | RUN true\n::endgroup::\n"
 		if out.String() != want {
 			t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
@@ -117,14 +140,15 @@ func FuzzLog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, at int, groups bool) {
 		at = min(max(at, 0), len(text))
 		var out bytes.Buffer
-		l := report.NewLog(&out, groups)
-		l.Begin(text)
+		log := report.NewLog(&out, groups)
+		log.Printf("%s", text)
+		l := log.Open(text)
 		l.Printf("%s", text)
 		l.Step(at, text)
 		l.Output([]byte(text[:at]))
 		l.Output([]byte(text[at:]))
 		l.Printf("%s%s", text[at:], text[:at])
-		l.End()
+		l.Close(text)
 		var names []string
 		for _, c := range commands(out.String()) {
 			names = append(names, c.name)

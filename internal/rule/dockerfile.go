@@ -29,7 +29,7 @@ var dockerfileUnsupported = &Rule{
 		if err != nil {
 			return
 		}
-		for _, u := range file.Unsupported() {
+		for _, u := range file.Unsupported(false) {
 			p.Report(p.DockerfilePath(), finding.Line(u.Line), "the builder does not support %s; %s", u.What, u.Instead)
 		}
 	},

@@ -12,7 +12,7 @@ import (
 // HUB_PUBLISH_REQUIRE_SANDBOX, which CI sets, it fails there instead. The test's main must call builder.RunChild.
 func RequireSandbox(t *testing.T) {
 	t.Helper()
-	b, err := builder.New(builder.Options{Isolation: builder.Sandbox})
+	b, err := builder.New(t.Context(), builder.Options{Isolation: builder.Sandbox})
 	if err != nil {
 		if os.Getenv("HUB_PUBLISH_REQUIRE_SANDBOX") == "" {
 			t.Skip(err)

@@ -1,0 +1,165 @@
+package dockerfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/solver/pb"
+	imagespec "github.com/moby/docker-image-spec/specs-go/v1"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+// ContextName is the name of the local source that stands for the build's context.
+const ContextName = "context"
+
+// Options are what a conversion needs beside the Dockerfile.
+type Options struct {
+	BuildArgs map[string]string
+	// Platform is the platform to build for; nil is the base image's, or this machine's.
+	Platform *ocispecs.Platform
+	// Labels are given to the image, over those of the Dockerfile.
+	Labels map[string]string
+	// Created is what SOURCE_DATE_EPOCH says where the Dockerfile declares it.
+	Created time.Time
+	// Resolver finds the configuration of base images.
+	Resolver sourceresolver.ImageMetaResolver
+}
+
+// Target is one stage, converted.
+type Target struct {
+	// Definition describes the stage's file system: a marshalled pb.Definition, which package graph reads.
+	Definition []byte
+	// Image is the image's configuration, without its layers.
+	Image *imagespec.DockerOCIImage
+}
+
+// Convert turns the stages into what is to be done for them, with BuildKit's own frontend: what an instruction means is
+// decided where `docker build` decides it. The last target is the image; the others are there because a hub's tests may
+// be in a stage that the image does not use. Its error is a *SyntaxError where the Dockerfile is to blame.
+func (f *File) Convert(ctx context.Context, options Options) ([]Target, error) {
+	var targets []Target
+	for i := range f.Stages {
+		target, err := f.convert(ctx, i, options)
+		if err != nil {
+			return nil, convertError(err)
+		}
+		targets = append(targets, target)
+	}
+	return targets, nil
+}
+
+func (f *File) convert(ctx context.Context, stage int, options Options) (Target, error) {
+	source, name := f.named(stage)
+	caps := pb.Caps.CapSet(pb.Caps.All())
+	local := llb.Local(ContextName)
+	config := dockerui.Config{BuildArgs: map[string]string{}, Target: name}
+	for key, value := range options.BuildArgs {
+		config.BuildArgs[key] = value
+	}
+	if _, given := config.BuildArgs[epochArg]; !given && f.declares(epochArg) {
+		config.BuildArgs[epochArg] = strconv.FormatInt(options.Created.Unix(), 10)
+	}
+	if stage == len(f.Stages)-1 {
+		config.Labels = options.Labels
+	}
+	// BuildKit's own findings fail a build only where the Dockerfile asks for it: `# check=error=true`.
+	var warned []parser.Range
+	warn := func(_, _, _, _ string, location []parser.Range) {
+		if warned == nil {
+			warned = location
+		}
+	}
+	result, err := dockerfile2llb.Dockerfile2LLB(ctx, source, dockerfile2llb.ConvertOpt{
+		Warn: warn, Config: config, MainContext: &local, LLBCaps: &caps, MetaResolver: options.Resolver, TargetPlatform: options.Platform,
+		SourceMap: llb.NewSourceMap(nil, "Dockerfile", "Dockerfile", f.data),
+	})
+	if err != nil {
+		if warned != nil && !errors.As(err, new(*parser.LocationError)) {
+			err = parser.WithLocation(err, warned)
+		}
+		return Target{}, err
+	}
+	definition, err := result.State.Marshal(ctx)
+	if err != nil {
+		return Target{}, err
+	}
+	data, err := proto.Marshal(definition.ToPB())
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{Definition: data, Image: result.Image}, nil
+}
+
+// epochArg is the build argument that tells the time of the sources (reproducible-builds.org/specs/source-date-epoch).
+const epochArg = "SOURCE_DATE_EPOCH"
+
+// declares reports whether a stage has an ARG of the name.
+func (f *File) declares(arg string) bool {
+	declares := func(c *instructions.ArgCommand) bool {
+		return slices.ContainsFunc(c.Args, func(a instructions.KeyValuePairOptional) bool { return a.Key == arg })
+	}
+	for _, stage := range f.Stages {
+		for _, command := range stage.Commands {
+			if c, ok := command.(*instructions.ArgCommand); ok && declares(c) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(f.Args, func(c instructions.ArgCommand) bool { return declares(&c) })
+}
+
+// named is the Dockerfile's text, and the name that stands in it for a stage. BuildKit converts stages by their names: one
+// that has none, or whose name a later stage takes, gets one at the end of its FROM.
+func (f *File) named(stage int) (text []byte, name string) {
+	s := f.Stages[stage]
+	if stage == len(f.Stages)-1 {
+		return f.data, ""
+	}
+	later := slices.ContainsFunc(f.Stages[stage+1:], func(other instructions.Stage) bool { return strings.EqualFold(other.Name, s.Name) })
+	if s.Name != "" && !later {
+		return f.data, s.Name
+	}
+	name = fmt.Sprintf("hub-publish-stage-%d", stage)
+	lines := strings.SplitAfter(string(f.data), "\n")
+	end := s.Location[len(s.Location)-1].End.Line - 1
+	line := strings.TrimRight(lines[end], "\r\n\t ")
+	named := line + " AS " + name
+	if s.Name != "" {
+		named = line[:strings.LastIndexAny(line, " \t")+1] + name
+	}
+	lines[end] = named + lines[end][len(line):]
+	return []byte(strings.Join(lines, "")), name
+}
+
+// convertError gives an error of the conversion its line.
+func convertError(err error) error {
+	located := syntaxError(err)
+	var unresolved *ResolveError
+	if errors.As(err, &unresolved) {
+		unresolved.Line = located.Line
+		return unresolved
+	}
+	return located
+}
+
+// ResolveError says which image could not be had. A resolver returns it.
+type ResolveError struct {
+	Image string
+	Line  int
+	Err   error
+}
+
+func (e *ResolveError) Error() string { return fmt.Sprintf("the image %s: %v", e.Image, e.Err) }
+func (e *ResolveError) Unwrap() error { return e.Err }

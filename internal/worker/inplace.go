@@ -1,0 +1,290 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/moby/sys/mountinfo"
+
+	"github.com/jina/hub-publish/internal/layer"
+)
+
+// inPlace is the one root that there is where nothing may be mounted: this container's own. Snapshots are kept as layer
+// archives, in files without a name that no instruction can reach, and laid out in the root as they are needed. What an
+// instruction changed is found by comparing the root with what it was before.
+type inPlace struct {
+	own    string
+	keep   map[string]bool // paths that are not the image's: mounts, and the action's own directory
+	around map[string]bool // the directories above them
+
+	current *snapshot
+	state   *layer.State
+	number  int
+	// usedBefore is diskUsed at the beginning.
+	usedBefore int64
+	// views are the directories where a build's snapshots are laid out beside the root.
+	views map[string]map[*snapshot]string
+}
+
+// newInPlace makes this process's root a place. Whether that root may be used up must be clear before.
+func newInPlace(own string) (*inPlace, error) {
+	p := &inPlace{own: own, keep: map[string]bool{own: true, "/.dockerenv": true, "/run/.containerenv": true}, around: map[string]bool{}, views: map[string]map[*snapshot]string{}}
+	p.usedBefore = diskUsed("/")
+	if err := becomeReaper(); err != nil {
+		return nil, err
+	}
+	mounts, err := mountinfo.GetMounts(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mounts {
+		if m.Mountpoint != "/" {
+			p.keep[m.Mountpoint] = true
+		}
+	}
+	for path := range p.keep {
+		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+			p.around[dir] = true
+		}
+	}
+	return p, nil
+}
+
+func (p *inPlace) parallel() bool { return false }
+
+// skip reports whether a path is not the image's.
+func (p *inPlace) skip(path string) bool {
+	for ; path != "/" && path != "."; path = filepath.Dir(path) {
+		if p.keep[path] {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *inPlace) addImage(_ context.Context, _ string, layers []io.Reader) (*snapshot, error) {
+	s := &snapshot{}
+	for _, blob := range layers {
+		f, err := p.newFile()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.Copy(f, blob); err != nil {
+			return nil, err
+		}
+		s.blobs = append(s.blobs, f)
+	}
+	return s, nil
+}
+
+func (p *inPlace) findImage(string) (*snapshot, error) { return nil, nil }
+
+func (p *inPlace) newFile() (*os.File, error) { return nameless(p.own) }
+
+func (p *inPlace) newDir(build string) (string, error) {
+	dir := filepath.Join(p.own, buildsDir, build, strconv.Itoa(p.nextNumber()))
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+func (p *inPlace) nextNumber() int {
+	p.number++
+	return p.number
+}
+
+func (p *inPlace) change(ctx context.Context, build string, below *snapshot, do func(root string) error) (*snapshot, error) {
+	if below == nil {
+		return p.changeBeside(ctx, build, do)
+	}
+	if err := p.checkout(ctx, build, below); err != nil {
+		return nil, err
+	}
+	before := p.state
+	p.current = nil // until it is known what the root holds
+	if err := do("/"); err != nil {
+		return nil, err
+	}
+	s, after, err := p.commit(ctx, below, "/", before)
+	p.current, p.state = s, after
+	return s, err
+}
+
+// changeBeside makes a layer that lies on nothing, such as that of COPY --link: the root is left as it is.
+func (p *inPlace) changeBeside(ctx context.Context, build string, do func(root string) error) (*snapshot, error) {
+	dir, err := p.newDir(build)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	empty, err := layer.Scan(ctx, dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := do(dir); err != nil {
+		return nil, err
+	}
+	s, _, err := p.commit(ctx, nil, dir, empty)
+	return s, err
+}
+
+// commit makes a layer of what changed in a root.
+func (p *inPlace) commit(ctx context.Context, below *snapshot, root string, before *layer.State) (*snapshot, *layer.State, error) {
+	after, changes, err := before.Changes(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := p.newFile()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := layer.Write(f, root, changes, layer.PackOptions{}); err != nil {
+		return nil, nil, err
+	}
+	return &snapshot{below: below, blobs: []*os.File{f}}, after, nil
+}
+
+// checkout lays a snapshot out in the root.
+func (p *inPlace) checkout(ctx context.Context, build string, s *snapshot) error {
+	if p.current == s && s != nil {
+		return nil
+	}
+	missing := s.stack()
+	for i, layer := range missing {
+		if layer == p.current && p.current != nil {
+			missing = missing[i+1:]
+			break
+		}
+	}
+	if len(missing) == len(s.stack()) {
+		if err := p.putAside(build); err != nil {
+			return err
+		}
+	}
+	p.current = nil
+	for _, layer := range missing {
+		if err := p.apply(ctx, "/", layer, p.skip); err != nil {
+			return err
+		}
+	}
+	state, err := layer.Scan(ctx, "/", p.skip)
+	if err != nil {
+		return err
+	}
+	p.current, p.state = s, state
+	return nil
+}
+
+func (p *inPlace) apply(ctx context.Context, dir string, s *snapshot, skip func(string) bool) error {
+	for _, blob := range s.blobs {
+		if err := unpack(ctx, dir, io.NewSectionReader(blob, 0, 1<<62), skip); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putAside empties the root. What was there stays as a view where a later instruction may copy from it.
+func (p *inPlace) putAside(build string) error {
+	aside, err := p.newDir(build)
+	if err != nil {
+		return err
+	}
+	if err := p.move("/", aside); err != nil {
+		return fmt.Errorf("empty the root: %w", err)
+	}
+	if p.current == nil {
+		return os.RemoveAll(aside)
+	}
+	p.remember(build, p.current, aside)
+	return nil
+}
+
+func (p *inPlace) remember(build string, s *snapshot, dir string) {
+	if p.views[build] == nil {
+		p.views[build] = map[*snapshot]string{}
+	}
+	p.views[build][s] = dir
+}
+
+// move moves what is in a directory of the root, but for what is kept. A directory that comes from the container's own
+// image cannot be moved as a whole; what is in it can.
+func (p *inPlace) move(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		source, target := filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())
+		if p.keep[source] {
+			continue
+		}
+		if !p.around[source] {
+			if err := os.Rename(source, target); err == nil {
+				continue
+			} else if !entry.IsDir() {
+				return err
+			}
+		}
+		if err := copyDirectory(source, target); err != nil {
+			return err
+		}
+		if err := p.move(source, target); err != nil {
+			return err
+		}
+		if !p.around[source] {
+			if err := os.Remove(source); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *inPlace) view(ctx context.Context, build string, s *snapshot, forget bool, do func(dir string) error) error {
+	if s != nil && s.dir != "" && !forget {
+		return do(s.dir)
+	}
+	if dir, ok := p.views[build][s]; ok && !forget {
+		return do(dir)
+	}
+	dir, err := p.newDir(build)
+	if err != nil {
+		return err
+	}
+	if forget {
+		defer os.RemoveAll(dir)
+	}
+	for _, below := range s.stack() {
+		if below.dir != "" {
+			err = copyTree(ctx, below.dir, dir)
+		} else {
+			err = p.apply(ctx, dir, below, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !forget {
+		p.remember(build, s, dir)
+	}
+	return do(dir)
+}
+
+func (p *inPlace) archive(s *snapshot, w io.Writer) error {
+	_, err := io.Copy(w, io.NewSectionReader(s.blobs[0], 0, 1<<62))
+	return err
+}
+
+// exceeds takes what the disk below has grown by: there is no directory that a build's files are in.
+func (p *inPlace) exceeds(_ string, limit int64) bool { return diskUsed("/")-p.usedBefore > limit }
+
+// forget also ends what the build's snapshots were laid out for: the root is of no use to another build.
+func (p *inPlace) forget(build string) error {
+	delete(p.views, build)
+	return os.RemoveAll(filepath.Join(p.own, buildsDir, build))
+}
+
+func (p *inPlace) close() error { return nil }

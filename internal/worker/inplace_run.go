@@ -1,0 +1,155 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	continuity "github.com/containerd/continuity/fs"
+	"golang.org/x/sys/unix"
+
+	"github.com/jina/hub-publish/internal/sandbox"
+)
+
+// run runs a process in the root as it is. What should be mounted is moved or copied to its place, and taken away again.
+func (p *inPlace) run(ctx context.Context, process sandbox.Process) (err error) {
+	if process.Root != "/" {
+		return errors.New("nothing can run in an image that has no file yet")
+	}
+	if !process.Network {
+		return errors.New("the build cannot have a network of its own here")
+	}
+	for _, mount := range process.Mounts {
+		undo, err := p.placeMount(ctx, mount)
+		if err != nil {
+			return fmt.Errorf("put %s in its place: %w", mount.Target, err)
+		}
+		defer func() { err = errors.Join(err, undo()) }()
+	}
+	return p.command(ctx, process)
+}
+
+func (p *inPlace) command(ctx context.Context, process sandbox.Process) error {
+	process.Unconfined, process.Mounts, process.Hostname = true, nil, ""
+	defer killStrays()
+	return process.Run(ctx)
+}
+
+// killStrays ends what a command left running. Whatever has lost its parent becomes this process's child (becomeReaper).
+func killStrays() {
+	for {
+		children := childrenOf(os.Getpid())
+		if len(children) == 0 {
+			return
+		}
+		for _, pid := range children {
+			_ = unix.Kill(pid, unix.SIGKILL)
+			_, _ = unix.Wait4(pid, nil, 0, nil)
+		}
+	}
+}
+
+// becomeReaper makes this process the parent of all that its descendants leave behind.
+func becomeReaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+func childrenOf(pid int) []int {
+	var children []int
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		data, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(data)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				children = append(children, child)
+			}
+		}
+	}
+	return children
+}
+
+// placeMount puts what a mount shows where it is to be seen. What may be written to is moved there and back, what may
+// only be read is copied. undo makes all as it was.
+func (p *inPlace) placeMount(ctx context.Context, m sandbox.Mount) (undo func() error, err error) {
+	target, err := continuity.RootPath("/", m.Target)
+	if err != nil {
+		return nil, err
+	}
+	made, err := makeParents(filepath.Dir(target))
+	if err != nil {
+		return nil, err
+	}
+	aside := filepath.Join(p.own, "aside-"+strconv.Itoa(p.nextNumber()))
+	there := true
+	if err := os.Rename(target, aside); errors.Is(err, os.ErrNotExist) {
+		there = false
+	} else if err != nil {
+		return nil, err
+	}
+	back, err := p.show(ctx, m, target)
+	return func() error {
+		var errs []error
+		if back != nil {
+			errs = append(errs, back())
+		}
+		if there {
+			errs = append(errs, os.Rename(aside, target))
+		}
+		for _, dir := range slices.Backward(made) {
+			errs = append(errs, removeEmpty(dir))
+		}
+		return errors.Join(errs...)
+	}, err
+}
+
+// show puts a mount's content at a path where there is nothing.
+func (p *inPlace) show(ctx context.Context, m sandbox.Mount, target string) (back func() error, err error) {
+	remove := func() error { return os.RemoveAll(target) }
+	if m.Kind == sandbox.TmpfsMount {
+		if err := os.Mkdir(target, 0o700); err != nil {
+			return nil, err
+		}
+		mode := m.Mode
+		if mode == 0 {
+			mode = 0o777 | os.ModeSticky
+		}
+		return remove, os.Chmod(target, mode)
+	}
+	if !m.ReadOnly {
+		return func() error { return os.Rename(target, m.Source) }, os.Rename(m.Source, target)
+	}
+	info, err := os.Stat(m.Source)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		if err := copyDirectory(m.Source, target); err != nil {
+			return nil, err
+		}
+		return remove, copyTree(ctx, m.Source, target)
+	}
+	return remove, copyFile(ctx, m.Source, target)
+}
+
+// makeParents makes a directory with those above it, and says which were missing.
+func makeParents(dir string) (made []string, err error) {
+	for missing := dir; ; missing = filepath.Dir(missing) {
+		if _, err := os.Lstat(missing); err == nil {
+			break
+		}
+		made = append(made, missing)
+	}
+	slices.Reverse(made)
+	return made, os.MkdirAll(dir, 0o755)
+}
+
+// removeEmpty removes a directory, unless the command put something there.
+func removeEmpty(dir string) error {
+	if err := os.Remove(dir); !errors.Is(err, unix.ENOTEMPTY) {
+		return err
+	}
+	return nil
+}
