@@ -54,17 +54,3 @@ func protectCommandFiles() (restore func() error, err error) {
 		return nil
 	}, nil
 }
-
-// killStrays ends what an instruction of a build in place left running. The container's first process can: its kill(-1)
-// means all others of the container.
-func killStrays() {
-	if os.Getpid() != 1 {
-		return
-	}
-	_ = unix.Kill(-1, unix.SIGKILL)
-	for {
-		if pid, err := unix.Wait4(-1, nil, 0, nil); pid <= 0 && err != unix.EINTR {
-			return
-		}
-	}
-}

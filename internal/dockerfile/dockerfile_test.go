@@ -152,6 +152,7 @@ func TestUnsupported(t *testing.T) {
 		"a secret that may be missing":  {text: "FROM a\nRUN --mount=type=secret,id=x x\n"},
 		"no network":                    {text: "FROM a\nRUN --network=none x\n"},
 		"no network in place":           {text: "FROM a\nRUN --network=none x\n", inPlace: true, want: []string{"2: RUN --network=none"}},
+		"a bind mount in place":         {text: "FROM a\nRUN --mount=target=/x x\n", inPlace: true, want: []string{"2: RUN --mount=type=bind"}},
 		"every stage is looked at":      {text: "FROM a AS b\nRUN --network=host x\nFROM b\nRUN --network=host x\n", want: []string{"2: RUN --network=host", "4: RUN --network=host"}},
 	} {
 		t.Run(name, func(t *testing.T) {

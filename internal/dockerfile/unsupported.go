@@ -57,6 +57,8 @@ func unsupportedRun(run *instructions.RunCommand, inPlace bool) []Unsupported {
 	}
 	for _, mount := range mounts(run) {
 		switch {
+		case mount.Type == instructions.MountTypeBind && inPlace:
+			add("RUN --mount=type=bind", "COPY the files that the command needs, or build on a runner with a Docker socket: nothing can be mounted here")
 		case mount.Type == instructions.MountTypeSSH:
 			add("RUN --mount=type=ssh", "clone by https, or COPY what the command needs: a build of the hub has no keys")
 		case mount.Type == instructions.MountTypeSecret && mount.Required:

@@ -49,7 +49,7 @@ func TestPrivilegedSandbox(t *testing.T) {
 	output := docker(t, "run", "--rm",
 		"--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
 		// An overlay cannot lie on the container's own overlay.
-		"--volume", "/kaniko/work",
+		"--volume", "/tmp",
 		"--volume", h.dir+":/hub", "--workdir", "/hub",
 		actionImage(t), "build", "--isolation", "sandbox", b.path())
 	if !strings.Contains(output, `"sandbox"`) {
