@@ -12,10 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/jina/hub-publish/internal/sandbox"
+	"github.com/jina/hub-publish/internal/shellimage"
 	"github.com/jina/hub-publish/internal/user"
 )
 
@@ -108,16 +110,33 @@ func fillLower() error {
 	if err := errors.Join(os.Chmod(filepath.Join(lower, "tmp"), 0o1777), os.WriteFile(filepath.Join(lower, "bin/data"), nil, 0o644)); err != nil {
 		return err
 	}
-	self, err := os.Open("/proc/self/exe")
+	linked, err := shellimage.Linked()
 	if err != nil {
 		return err
 	}
-	defer self.Close()
-	copied, err := os.OpenFile(filepath.Join(lower, program), os.O_CREATE|os.O_WRONLY, 0o755)
+	for _, path := range linked {
+		if err := copyToLower(path, path); err != nil {
+			return err
+		}
+	}
+	return copyToLower("/proc/self/exe", program)
+}
+
+func copyToLower(from, to string) error {
+	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(copied, self)
+	defer source.Close()
+	to = filepath.Join(lower, to)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	copied, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(copied, source)
 	return errors.Join(err, copied.Close())
 }
 
@@ -152,7 +171,12 @@ func newRoot(t testing.TB) (root, upper string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(root, 0); err != nil {
+		// A process that another test starts at this moment has what is open here open too, until it is that test's program.
+		err := unix.Unmount(root, 0)
+		for begin := time.Now(); err == unix.EBUSY && time.Since(begin) < 5*time.Second; err = unix.Unmount(root, 0) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	})

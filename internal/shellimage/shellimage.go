@@ -76,58 +76,51 @@ func files() (archive []byte, libraries []string, err error) {
 	if err := addFile(w, "/proc/self/exe", shell); err != nil {
 		return nil, nil, err
 	}
-	loader, loaded, err := dynamic()
+	linked, err := Linked()
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, path := range loaded {
+	for _, path := range linked {
 		if err := addFile(w, path, path); err != nil {
 			return nil, nil, err
 		}
 		libraries = append(libraries, filepath.Dir(path))
 	}
-	if loader != "" && !slices.Contains(loaded, loader) {
-		if err := addFile(w, loader, loader); err != nil {
-			return nil, nil, err
-		}
-	}
 	slices.Sort(libraries)
 	return buffer.Bytes(), slices.Compact(libraries), w.Close()
 }
 
-// dynamic are the dynamic loader that this program names and the libraries that are mapped into it.
-func dynamic() (loader string, libraries []string, err error) {
+// Linked are the paths of the files that this program needs beside itself, and needs at the same place in another root: its
+// dynamic loader and libraries. There are none where Go linked it statically, which it does not with the race detector.
+func Linked() ([]string, error) {
 	program, err := elf.Open("/proc/self/exe")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	defer program.Close()
-	for _, segment := range program.Progs {
-		if segment.Type == elf.PT_INTERP {
-			name, err := io.ReadAll(segment.Open())
-			if err != nil {
-				return "", nil, err
-			}
-			loader = strings.TrimRight(string(name), "\x00")
-		}
+	interpreter := slices.IndexFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
+	if interpreter < 0 {
+		return nil, nil
 	}
-	if loader == "" {
-		return "", nil, nil
+	loader, err := io.ReadAll(program.Progs[interpreter].Open())
+	if err != nil {
+		return nil, err
 	}
+	linked := []string{strings.TrimRight(string(loader), "\x00")}
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	defer maps.Close()
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
 		// address, permissions, offset, device, inode, path: proc_pid_maps(5)
 		fields := strings.Fields(lines.Text())
-		if len(fields) == 6 && strings.Contains(filepath.Base(fields[5]), ".so") && !slices.Contains(libraries, fields[5]) {
-			libraries = append(libraries, fields[5])
+		if len(fields) == 6 && strings.Contains(filepath.Base(fields[5]), ".so") && !slices.Contains(linked, fields[5]) {
+			linked = append(linked, fields[5])
 		}
 	}
-	return loader, libraries, lines.Err()
+	return linked, lines.Err()
 }
 
 func addFile(w *tar.Writer, from, to string) error {
