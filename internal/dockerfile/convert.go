@@ -7,12 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
@@ -53,7 +56,7 @@ func (f *File) Convert(ctx context.Context, options Options) ([]Target, error) {
 	for i := range f.Stages {
 		target, err := f.convert(ctx, i, options)
 		if err != nil {
-			return nil, convertError(err)
+			return nil, f.convertError(err)
 		}
 		targets = append(targets, target)
 	}
@@ -63,7 +66,8 @@ func (f *File) Convert(ctx context.Context, options Options) ([]Target, error) {
 func (f *File) convert(ctx context.Context, stage int, options Options) (Target, error) {
 	source, name := f.named(stage)
 	caps := pb.Caps.CapSet(pb.Caps.All())
-	local := llb.Local(ContextName)
+	// Without an ID, the context would be another one for each target, and what is made of it would be made again.
+	local := llb.Local(ContextName, llb.LocalUniqueID(ContextName))
 	config := dockerui.Config{BuildArgs: map[string]string{}, Target: name}
 	for key, value := range options.BuildArgs {
 		config.BuildArgs[key] = value
@@ -74,11 +78,16 @@ func (f *File) convert(ctx context.Context, stage int, options Options) (Target,
 	if stage == len(f.Stages)-1 {
 		config.Labels = options.Labels
 	}
-	// BuildKit's own findings fail a build only where the Dockerfile asks for it: `# check=error=true`.
+	var mutex sync.Mutex // BuildKit resolves several images at a time, and has findings on each
 	var warned []parser.Range
-	warn := func(_, _, _, _ string, location []parser.Range) {
-		if warned == nil {
-			warned = location
+	var warn linter.LintWarnFunc
+	if f.failsOnFindings() {
+		warn = func(_, _, _, _ string, location []parser.Range) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			if warned == nil {
+				warned = location
+			}
 		}
 	}
 	result, err := dockerfile2llb.Dockerfile2LLB(ctx, source, dockerfile2llb.ConvertOpt{
@@ -102,6 +111,14 @@ func (f *File) convert(ctx context.Context, stage int, options Options) (Target,
 	return Target{Definition: data, Image: result.Image}, nil
 }
 
+// failsOnFindings reports whether the Dockerfile asks that BuildKit's own findings fail a build: `# check=error=true`.
+// Otherwise nobody needs to know them.
+func (f *File) failsOnFindings() bool {
+	text, _, _, _ := parser.ParseDirective("check", f.data)
+	options, err := linter.ParseLintOptions(text)
+	return err == nil && options.ReturnAsError
+}
+
 // epochArg is the build argument that tells the time of the sources (reproducible-builds.org/specs/source-date-epoch).
 const epochArg = "SOURCE_DATE_EPOCH"
 
@@ -121,7 +138,7 @@ func (f *File) declares(arg string) bool {
 }
 
 // named is the Dockerfile's text, and the name that stands in it for a stage. BuildKit converts stages by their names: one
-// that has none, or whose name a later stage takes, gets one at the end of its FROM.
+// that has none, or whose name a later stage takes, gets one at the end of its FROM, and all lines stay where they are.
 func (f *File) named(stage int) (text []byte, name string) {
 	s := f.Stages[stage]
 	if stage == len(f.Stages)-1 {
@@ -132,26 +149,70 @@ func (f *File) named(stage int) (text []byte, name string) {
 		return f.data, s.Name
 	}
 	name = fmt.Sprintf("hub-publish-stage-%d", stage)
-	lines := strings.SplitAfter(string(f.data), "\n")
-	end := s.Location[len(s.Location)-1].End.Line - 1
-	line := strings.TrimRight(lines[end], "\r\n\t ")
-	named := line + " AS " + name
-	if s.Name != "" {
-		named = line[:strings.LastIndexAny(line, " \t")+1] + name
+	from := s.SourceCode // on one line, also where it is continued
+	switch {
+	case s.Name != "":
+		from = from[:strings.LastIndexAny(from, " \t\v\f\r")+1] + name
+	case s.OrigCmd == strings.ToLower(s.OrigCmd): // BuildKit has a finding where the two are not of one case
+		from += " as " + name
+	default:
+		from += " AS " + name
 	}
-	lines[end] = named + lines[end][len(line):]
+	lines := strings.SplitAfter(string(f.data), "\n")
+	first, end := s.Location[0].Start.Line-1, s.Location[len(s.Location)-1].End.Line-1
+	for i := first; i <= end; i++ {
+		lines[i] = "\n"
+	}
+	lines[first] = from + "\n"
 	return []byte(strings.Join(lines, "")), name
 }
 
 // convertError gives an error of the conversion its line.
-func convertError(err error) error {
-	located := syntaxError(err)
+func (f *File) convertError(err error) error {
+	line := lineOf(err)
 	var unresolved *ResolveError
 	if errors.As(err, &unresolved) {
-		unresolved.Line = located.Line
+		if unresolved.Line = line; line == 0 {
+			unresolved.Line = f.firstLine(func(c instructions.Command) bool { return mountsImage(c, unresolved.Image) })
+		}
 		return unresolved
 	}
-	return located
+	syntax := syntaxError(err)
+	if line == 0 {
+		syntax.Line = f.firstLine(f.copiesFromNoStage)
+	}
+	return syntax
+}
+
+// firstLine is the line of the first instruction that is at fault, where BuildKit's error does not tell it; 1 if none is.
+func (f *File) firstLine(atFault func(instructions.Command) bool) int {
+	for _, stage := range f.Stages {
+		for _, command := range stage.Commands {
+			if atFault(command) {
+				return Line(command.Location())
+			}
+		}
+	}
+	return 1
+}
+
+// mountsImage reports whether an instruction is a RUN that mounts an image.
+func mountsImage(command instructions.Command, image string) bool {
+	run, ok := command.(*instructions.RunCommand)
+	return ok && slices.ContainsFunc(instructions.GetMounts(run), func(m *instructions.Mount) bool {
+		from, err := reference.ParseNormalizedNamed(m.From)
+		return err == nil && reference.TagNameOnly(from).String() == image
+	})
+}
+
+// copiesFromNoStage reports whether an instruction is a COPY from a stage by a variable, or by a number that no stage has.
+func (f *File) copiesFromNoStage(command instructions.Command) bool {
+	c, ok := command.(*instructions.CopyCommand)
+	if !ok {
+		return false
+	}
+	number, err := strconv.Atoi(c.From)
+	return strings.Contains(c.From, "$") || err == nil && (number < 0 || number >= len(f.Stages))
 }
 
 // ResolveError says which image could not be had. A resolver returns it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
@@ -38,7 +39,8 @@ func Parse(data []byte) (*File, error) {
 	if err != nil {
 		return nil, syntaxError(err)
 	}
-	stages, args, err := instructions.Parse(result.AST, nil)
+	// The linter has nobody to tell: without one, BuildKit v0.34.2 panics at a comment `# check=skip=…` on an instruction.
+	stages, args, err := instructions.Parse(result.AST, linter.New(&linter.Config{}))
 	if err != nil {
 		return nil, syntaxError(err)
 	}
@@ -52,16 +54,20 @@ func Parse(data []byte) (*File, error) {
 var locationInText = regexp.MustCompile(`^(dockerfile )?parse error on line \d+: `)
 
 func syntaxError(err error) *SyntaxError {
-	line := 1
-	var located *parser.LocationError
-	if errors.As(err, &located) && len(located.Locations) > 0 && len(located.Locations[0]) > 0 {
-		line = max(1, located.Locations[0][0].Start.Line) // the parser directives' errors are on line 0
-	}
 	message := locationInText.ReplaceAllString(err.Error(), "")
 	if strings.HasPrefix(message, "no build stage in current context") {
 		message = "this stands before the first FROM, where only ARG may stand; begin the Dockerfile with FROM"
 	}
-	return &SyntaxError{line, message}
+	return &SyntaxError{max(1, lineOf(err)), message}
+}
+
+// lineOf is the line that an error of BuildKit's tells, or 0: some tell none, and those of parser directives tell that.
+func lineOf(err error) int {
+	var located *parser.LocationError
+	if errors.As(err, &located) && len(located.Locations) > 0 && len(located.Locations[0]) > 0 {
+		return located.Locations[0][0].Start.Line
+	}
+	return 0
 }
 
 // Line is the first line of an instruction, counted from 1.

@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -69,10 +70,16 @@ func unsupportedRun(run *instructions.RunCommand, inPlace bool) []Unsupported {
 }
 
 // mounts are what the flags of a RUN ask for. The parser tells of them only once it knows the variables' values; what does
-// not depend on any is known without.
+// not depend on any is known without, and a 0 may stand for most of what does: an owner, a mode, a size, a name.
 func mounts(run *instructions.RunCommand) []*instructions.Mount {
-	if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
-		return nil // the conversion says what is wrong
+	err := run.Expand(func(word string) (string, error) {
+		if strings.Contains(word, "$") {
+			return "0", nil
+		}
+		return word, nil
+	})
+	if err != nil {
+		return nil // the conversion says what is wrong, or the worker what it does not do
 	}
 	return instructions.GetMounts(run)
 }

@@ -34,14 +34,15 @@ type Edge struct {
 // stagePrefix is what BuildKit puts before an instruction: the stage, and which of its steps it is.
 var stagePrefix = regexp.MustCompile(`^\[[^\]]*\] `)
 
-// Parse reads a marshalled pb.Definition. The edge is the result that it describes.
+// Parse reads a marshalled pb.Definition. The edge is the result that it describes. A definition without any operation is
+// that of the empty file system; in all others, each operation goes on from what was described before it.
 func Parse(data []byte) (Edge, error) {
 	definition := &pb.Definition{}
 	if err := proto.Unmarshal(data, definition); err != nil {
 		return Edge{}, fmt.Errorf("read the build's definition: %w", err)
 	}
 	vertices := map[string]*Vertex{}
-	var result Edge
+	var results []Edge
 	for _, data := range definition.Def {
 		op := &pb.Op{}
 		if err := proto.Unmarshal(data, op); err != nil {
@@ -56,10 +57,11 @@ func Parse(data []byte) (Edge, error) {
 			v.Inputs = append(v.Inputs, Edge{from, int(input.Index)})
 		}
 		if op.Op == nil { // the last one only points to the result
-			if len(v.Inputs) == 1 {
-				result = v.Inputs[0]
-			}
+			results = append(results, v.Inputs...)
 			continue
+		}
+		if !v.ordered() {
+			return Edge{}, fmt.Errorf("the build's definition has an operation %s that goes on from what it does not have", v.Digest)
 		}
 		if metadata := definition.Metadata[v.Digest]; metadata != nil {
 			v.Name = stagePrefix.ReplaceAllString(metadata.Description["llb.customname"], "")
@@ -67,7 +69,30 @@ func Parse(data []byte) (Edge, error) {
 		v.Line = line(definition.Source, v.Digest)
 		vertices[v.Digest] = v
 	}
-	return result, nil
+	switch {
+	case len(definition.Def) == 0:
+		return Edge{}, nil
+	case len(results) != 1:
+		return Edge{}, fmt.Errorf("the build's definition has %d results instead of one", len(results))
+	default:
+		return results[0], nil
+	}
+}
+
+// ordered reports whether what the operation goes on from are its inputs, or what it did before.
+func (v *Vertex) ordered() bool {
+	inputs := int64(len(v.Inputs))
+	for _, mount := range v.Op.GetExec().GetMounts() {
+		if mount.Input >= inputs {
+			return false
+		}
+	}
+	for i, action := range v.Op.GetFile().GetActions() {
+		if last := inputs + int64(i); action.Input >= last || action.SecondaryInput >= last {
+			return false
+		}
+	}
+	return true
 }
 
 func line(source *pb.Source, digest string) int {
