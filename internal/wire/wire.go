@@ -17,11 +17,15 @@ import (
 // Base is the address that requests name; there is only one other side.
 const Base = "http://worker"
 
-// windows are as large as they are since both sides are on one machine: a small window would only make them wait.
-var windows = &http.HTTP2Config{
+// settings have windows as large as they are since both sides are on one machine: a small window would only make them
+// wait. There is no limit that requests could run into, since there is no second connection for those beyond it: a strict
+// client waits instead of asking for one, but for ever where more wait than the limit allows (golang.org/issue/70809).
+var settings = &http.HTTP2Config{
 	MaxReceiveBufferPerConnection: 16 << 20,
 	MaxReceiveBufferPerStream:     4 << 20,
 	MaxReadFrameSize:              1 << 20,
+	MaxConcurrentStreams:          1 << 20,
+	StrictMaxConcurrentRequests:   true,
 }
 
 func protocols() *http.Protocols {
@@ -34,7 +38,7 @@ func protocols() *http.Protocols {
 func NewClient(conn net.Conn) *http.Client {
 	var once sync.Once
 	return &http.Client{Transport: &http.Transport{
-		Protocols: protocols(), HTTP2: windows, DisableCompression: true,
+		Protocols: protocols(), HTTP2: settings, DisableCompression: true, MaxConnsPerHost: 1,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			err := errors.New("the worker is gone")
 			var first net.Conn
@@ -46,7 +50,7 @@ func NewClient(conn net.Conn) *http.Client {
 
 // Serve answers the requests that come through the connection, until its other side closes it.
 func Serve(conn net.Conn, handler http.Handler) error {
-	s := &http.Server{Handler: handler, Protocols: protocols(), HTTP2: windows}
+	s := &http.Server{Handler: handler, Protocols: protocols(), HTTP2: settings}
 	closed := make(chan struct{})
 	l := &listener{conns: make(chan net.Conn, 1), closed: closed, addr: conn.LocalAddr()}
 	l.conns <- conn

@@ -30,6 +30,9 @@ type build struct {
 	// contextDir is where the context lies.
 	contextDir string
 
+	// running is done when no request works for the build any more.
+	running sync.WaitGroup
+
 	mutex   sync.Mutex
 	results map[string]*result
 	caches  map[string]*cache
@@ -65,7 +68,11 @@ func (b *build) run(ctx context.Context) error {
 			return err
 		}
 	}
-	b.layers = newLayers(b, targets[len(targets)-1])
+	// COPY gives a directory that it makes of the context the context's own time.
+	if err := os.Chtimes(b.contextDir, b.order.Created, b.order.Created); err != nil {
+		return err
+	}
+	b.layers = newLayers(ctx, b, targets[len(targets)-1])
 	for _, target := range targets {
 		if _, err := b.evaluate(ctx, target); err != nil {
 			_ = b.layers.wait() // it is this error that counts

@@ -29,6 +29,11 @@ func (b *build) exec(ctx context.Context, e graph.Edge, op *pb.ExecOp, inputs []
 	if op.Security != pb.SecurityMode_SANDBOX || op.Network == pb.NetMode_HOST {
 		return nil, errors.New("RUN with further rights is not supported")
 	}
+	unlock, err := b.lockCaches(ctx, op.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	return b.place.change(ctx, b.id, b.below(e, inputs), func(root string) error {
 		return b.mounts(ctx, op.Mounts, inputs, nil, func(mounts []sandbox.Mount) error {
 			return b.process(ctx, e.Vertex, op, root, mounts)
@@ -137,21 +142,50 @@ func selected(dir, selector string) (string, error) {
 // cache is a directory that stays from one RUN of a build to the next. Another bundle's build has its own: what it finds
 // there must not come from a stranger.
 type cache struct {
-	mutex sync.Mutex
-	dir   string
+	// turn holds a value while an instruction has the cache.
+	turn chan struct{}
+	dir  string
+}
+
+// lockCaches waits for all caches that an instruction mounts, in one order for all instructions, so that no two wait for
+// each other. Who shares a cache waits as well: few tools stand another one beside them, and no result depends on it.
+func (b *build) lockCaches(ctx context.Context, mounts []*pb.Mount) (unlock func(), err error) {
+	var ids []string
+	for _, m := range mounts {
+		if m.MountType == pb.MountType_CACHE {
+			ids = append(ids, m.CacheOpt.GetID())
+		}
+	}
+	slices.Sort(ids)
+	var held []*cache
+	unlock = func() {
+		for _, c := range held {
+			<-c.turn
+		}
+	}
+	for _, id := range slices.Compact(ids) { // one instruction can show a cache at two places
+		b.mutex.Lock()
+		c := b.caches[id]
+		if c == nil {
+			c = &cache{turn: make(chan struct{}, 1)}
+			b.caches[id] = c
+		}
+		b.mutex.Unlock()
+		select {
+		case c.turn <- struct{}{}:
+			held = append(held, c)
+		case <-ctx.Done():
+			unlock()
+			return nil, context.Cause(ctx)
+		}
+	}
+	return unlock, nil
 }
 
 func (b *build) cacheMount(ctx context.Context, m *pb.Mount, input *snapshot, next func(...sandbox.Mount) error) error {
 	b.mutex.Lock()
-	c := b.caches[m.CacheOpt.GetID()]
-	if c == nil {
-		c = &cache{}
-		b.caches[m.CacheOpt.GetID()] = c
-	}
+	c := b.caches[m.CacheOpt.GetID()] // lockCaches made it
 	b.mutex.Unlock()
-	// Whoever shares a cache waits as well: few tools stand another one beside them, and no result depends on it.
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
 	if c.dir == "" {
 		dir, err := b.place.newDir(b.id)
 		if err != nil {

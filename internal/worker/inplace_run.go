@@ -17,21 +17,29 @@ import (
 )
 
 // run runs a process in the root as it is. What should be mounted is moved or copied to its place, and taken away again.
-func (p *inPlace) run(ctx context.Context, process sandbox.Process) (err error) {
+func (p *inPlace) run(ctx context.Context, process sandbox.Process) error {
 	if process.Root != "/" {
 		return errors.New("nothing can run in an image that has no file yet")
 	}
 	if !process.Network {
 		return errors.New("the build cannot have a network of its own here")
 	}
-	for _, mount := range process.Mounts {
-		undo, err := p.placeMount(ctx, mount)
-		if err != nil {
-			return fmt.Errorf("put %s in its place: %w", mount.Target, err)
-		}
+	return p.placed(ctx, process.Mounts, func() error { return p.command(ctx, process) })
+}
+
+// placed puts all mounts in their places while do runs.
+func (p *inPlace) placed(ctx context.Context, mounts []sandbox.Mount, do func() error) (err error) {
+	if len(mounts) == 0 {
+		return do()
+	}
+	undo, err := p.placeMount(ctx, mounts[0])
+	if undo != nil {
 		defer func() { err = errors.Join(err, undo()) }()
 	}
-	return p.command(ctx, process)
+	if err != nil {
+		return fmt.Errorf("put %s in its place: %w", mounts[0].Target, err)
+	}
+	return p.placed(ctx, mounts[1:], do)
 }
 
 func (p *inPlace) command(ctx context.Context, process sandbox.Process) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	continuity "github.com/containerd/continuity/fs"
 	"github.com/moby/buildkit/solver/pb"
 	fscopy "github.com/tonistiigi/fsutil/copy"
 	"google.golang.org/protobuf/proto"
@@ -129,7 +131,7 @@ func (k *keys) files(ctx context.Context, to io.Writer, v *graph.Vertex, op *pb.
 			}
 		}
 		for _, source := range sources {
-			if err := hashTree(ctx, to, filepath.Join(k.contextDir, filepath.Join("/", source))); err != nil {
+			if err := k.path(ctx, to, source); err != nil {
 				return err
 			}
 		}
@@ -141,7 +143,7 @@ func (k *keys) files(ctx context.Context, to io.Writer, v *graph.Vertex, op *pb.
 func (k *keys) mounts(ctx context.Context, to io.Writer, v *graph.Vertex, op *pb.ExecOp) error {
 	for _, m := range op.Mounts {
 		if m.Input >= 0 && int(m.Input) < len(v.Inputs) && isContext(v.Inputs[m.Input].Vertex) {
-			if err := hashTree(ctx, to, filepath.Join(k.contextDir, filepath.Join("/", m.Selector))); err != nil {
+			if err := k.path(ctx, to, m.Selector); err != nil {
 				return err
 			}
 		}
@@ -149,8 +151,23 @@ func (k *keys) mounts(ctx context.Context, to io.Writer, v *graph.Vertex, op *pb
 	return nil
 }
 
-// hashTree adds a file, or all files below a directory, with their names and modes. A link counts as what it says, and as
-// what it leads to inside of the context: that is part of the tree itself, or of none.
+// path adds what there is at a path of the context: its name, which a pattern does not tell, and what the links on its way
+// lead to inside of the context, since COPY follows them.
+func (k *keys) path(ctx context.Context, to io.Writer, path string) error {
+	fmt.Fprintf(to, "path %q\n", path)
+	resolved, err := continuity.RootPath(k.contextDir, filepath.Join("/", path))
+	if err != nil {
+		return nil // the operation itself will say what is wrong
+	}
+	err = hashTree(ctx, to, resolved)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(to, "nothing")
+		return nil
+	}
+	return err
+}
+
+// hashTree adds a file, or all files below a directory, with their names and modes. A link below it counts as what it says.
 func hashTree(ctx context.Context, to io.Writer, root string) error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil {

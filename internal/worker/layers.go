@@ -2,8 +2,10 @@ package worker
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sync/errgroup"
@@ -14,14 +16,15 @@ import (
 
 // layers writes the image's layers as archives, each as soon as it is there, while later instructions run.
 type layers struct {
+	ctx    context.Context
 	build  *build
 	digest map[string]bool
 	group  errgroup.Group
 }
 
 // newLayers expects the layers of an image.
-func newLayers(b *build, image graph.Edge) *layers {
-	l := &layers{build: b, digest: map[string]bool{}}
+func newLayers(ctx context.Context, b *build, image graph.Edge) *layers {
+	l := &layers{ctx: ctx, build: b, digest: map[string]bool{}}
 	_, chain := image.Chain()
 	for _, v := range chain {
 		l.digest[v.Digest] = true
@@ -55,7 +58,12 @@ func (l *layers) write(s *snapshot) (digests layer.Result, err error) {
 	if err != nil {
 		return digests, err
 	}
-	buffer := bufio.NewWriterSize(f, 1<<20)
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	buffer := bufio.NewWriterSize(&until{l.ctx, f}, 1<<20)
 	w := layer.Compress(buffer)
 	if err := errors.Join(l.build.place.archive(s, w), w.Close()); err != nil {
 		return digests, err
@@ -68,6 +76,19 @@ func (l *layers) write(s *snapshot) (digests layer.Result, err error) {
 	defer l.build.mutex.Unlock()
 	l.build.blobs[digests.Digest.String()] = f
 	return digests, nil
+}
+
+// until writes until a context ends.
+type until struct {
+	ctx context.Context
+	to  io.Writer
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	if err := context.Cause(u.ctx); err != nil {
+		return 0, err
+	}
+	return u.to.Write(p)
 }
 
 // layer is a finished layer's file.

@@ -291,7 +291,7 @@ func (o *overlays) exceeds(build string, limit int64) bool {
 		}
 		return nil
 	})
-	return used > limit
+	return used+unlinked(filepath.Join(buildsDir, build)+"/") > limit
 }
 
 // diskUsed is how many bytes of a directory's file system are used.

@@ -55,6 +55,7 @@ func run(kind Kind, dir, store string) (err error) {
 			return err
 		}
 	}
+	unix.Umask(0o022) // not that of who started us: it would be in the images
 	// Nothing that an instruction starts may look into this process.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("hide this process: %w", err)

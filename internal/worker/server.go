@@ -93,10 +93,8 @@ func (s *server) putImage(_ http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var layers []io.Reader
-	var blobs []*verified
 	for _, b := range image.Layers {
-		blob := &verified{Reader: io.LimitReader(body, b.Size), blob: b, hash: sha256.New()}
-		blobs, layers = append(blobs, blob), append(layers, blob)
+		layers = append(layers, &verified{Reader: io.LimitReader(body, b.Size), blob: b, hash: sha256.New()})
 	}
 	if _, err := v1.NewHash(r.PathValue("digest")); err != nil {
 		return err
@@ -105,18 +103,13 @@ func (s *server) putImage(_ http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, blob := range blobs {
-		if err := blob.check(); err != nil {
-			return err
-		}
-	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.images[r.PathValue("digest")] = snapshot
 	return nil
 }
 
-// verified is a blob on its way in.
+// verified is a blob on its way in. Its end is an error where it is not what its digest says: a place must not keep it then.
 type verified struct {
 	io.Reader
 	blob Blob
@@ -126,6 +119,11 @@ type verified struct {
 func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.Reader.Read(p)
 	v.hash.Write(p[:n])
+	if errors.Is(err, io.EOF) {
+		if wrong := v.check(); wrong != nil {
+			return n, wrong
+		}
+	}
 	return n, err
 }
 
@@ -153,7 +151,7 @@ func (s *server) putContext(_ http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := layer.Apply(r.Context(), dir, r.Body, layer.ApplyOptions{}); err != nil {
-		return fmt.Errorf("lay out the build's context: %w", err)
+		return errors.Join(fmt.Errorf("lay out the build's context: %w", err), s.place.forget(id))
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -185,6 +183,8 @@ func (s *server) postBuild(w http.ResponseWriter, r *http.Request) error {
 		s.turn.Lock()
 		defer s.turn.Unlock()
 	}
+	b.running.Add(1)
+	defer b.running.Done()
 	events := &events{encoder: json.NewEncoder(w), flusher: w.(http.Flusher)}
 	b.send = events.send
 	events.send(Event{End: end(b.run(r.Context()))})
@@ -256,14 +256,14 @@ func (s *server) getLayer(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) deleteBuild(_ http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("build")
-	b, err := s.build(id)
-	if err != nil {
-		return err
-	}
 	s.mutex.Lock()
+	b := s.builds[id]
 	delete(s.builds, id)
 	s.mutex.Unlock()
-	b.close()
+	if b != nil {
+		b.running.Wait() // one that was given up tidies up first
+		b.close()
+	}
 	return s.place.forget(id)
 }
 
