@@ -43,12 +43,12 @@ func newBases(ctx context.Context, keychain authn.Keychain, platform *v1.Platfor
 }
 
 // ResolveImageConfig implements sourceresolver.ImageMetaResolver, by which BuildKit's frontend learns of a base image.
-func (b *bases) ResolveImageConfig(_ context.Context, image string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (b *bases) ResolveImageConfig(ctx context.Context, image string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	var platform *ocispecs.Platform
 	if opt.ImageOpt != nil {
 		platform = opt.ImageOpt.Platform
 	}
-	img, err := b.find(image, platform)
+	img, err := b.find(ctx, image, platform)
 	if err != nil {
 		return "", "", nil, &dockerfile.ResolveError{Image: image, Err: err}
 	}
@@ -63,15 +63,25 @@ func (b *bases) ResolveImageConfig(_ context.Context, image string, opt sourcere
 	return image, digest.Digest(hash.String()), config, nil
 }
 
+// once does what several builds may wait for, for all of them. It goes on if ctx ends: the others still want it.
+func (b *bases) once(ctx context.Context, key string, do func() (any, error)) (any, error) {
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case done := <-b.flight.DoChan(key, do):
+		return done.Val, done.Err
+	}
+}
+
 // find asks the registry for an image.
-func (b *bases) find(image string, platform *ocispecs.Platform) (v1.Image, error) {
+func (b *bases) find(ctx context.Context, image string, platform *ocispecs.Platform) (v1.Image, error) {
 	options := b.options()
 	key := image
 	if platform != nil {
 		options = append(options, remote.WithPlatform(v1.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant, OSVersion: platform.OSVersion}))
 		key += " " + platform.OS + "/" + platform.Architecture + "/" + platform.Variant
 	}
-	found, err, _ := b.flight.Do(key, func() (any, error) {
+	found, err := b.once(ctx, key, func() (any, error) {
 		b.mutex.Lock()
 		img, ok := b.byName[key]
 		b.mutex.Unlock()
@@ -87,6 +97,10 @@ func (b *bases) find(image string, platform *ocispecs.Platform) (v1.Image, error
 		}
 		hash, err := img.Digest()
 		if err != nil {
+			return nil, err
+		}
+		// The image keeps it: who asks for it later does not wait.
+		if _, err := img.RawConfigFile(); err != nil {
 			return nil, err
 		}
 		b.mutex.Lock()
@@ -118,14 +132,14 @@ func (b *bases) image(digest string) v1.Image {
 
 // bring sees to it that the worker has an image.
 func (b *bases) bring(ctx context.Context, digest string) error {
-	_, err, _ := b.flight.Do("bring "+digest, func() (any, error) {
+	_, err := b.once(ctx, "bring "+digest, func() (any, error) {
 		b.mutex.Lock()
 		there := b.there[digest]
 		b.mutex.Unlock()
 		if there {
 			return nil, nil
 		}
-		there, err := b.worker.HasImage(ctx, digest)
+		there, err := b.worker.HasImage(b.ctx, digest)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +148,7 @@ func (b *bases) bring(ctx context.Context, digest string) error {
 			return nil, fmt.Errorf("the base image %s was not looked up", digest)
 		}
 		if !there {
-			if err := b.transfer(ctx, digest, img); err != nil {
+			if err := b.transfer(b.ctx, digest, img); err != nil {
 				return nil, err
 			}
 		}
@@ -183,9 +197,13 @@ func (b *bases) transfer(ctx context.Context, digest string, img v1.Image) error
 		}
 	}()
 	err = b.worker.AddImage(ctx, digest, image, io.MultiReader(readers...))
-	cancel(errors.New("the image is not wanted any more"))
+	unwanted := errors.New("the image is not wanted any more")
+	cancel(unwanted)
 	for _, d := range downloads {
-		err = errors.Join(d.close(), err)
+		// Where a download failed, what the worker says of it is only a consequence.
+		if failed := d.close(); failed != nil && !errors.Is(failed, unwanted) {
+			err = fmt.Errorf("download a layer: %w", failed)
+		}
 	}
 	return err
 }

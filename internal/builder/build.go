@@ -48,12 +48,12 @@ func (b *Builder) Build(ctx context.Context, r Request) (*Image, error) {
 		BuildArgs: buildArgs(b.options.BuildArgs), Platform: platform(b.options.Platform), Labels: r.Labels, Created: r.Context.created, Resolver: b.bases,
 	})
 	if err != nil {
-		return nil, failed(err)
+		return nil, ended(ctx, watch, failed(err))
 	}
 	id := rand.Text()[:8]
 	img, err := b.build(ctx, id, r, targets, watch)
 	if err != nil {
-		err = errors.Join(err, b.forget(id))
+		_ = b.forget(id) // it is this error that counts, and the worker may be the reason for it
 	}
 	return img, err
 }
@@ -86,7 +86,7 @@ func (b *Builder) build(ctx context.Context, id string, r Request, targets []doc
 	if err := group.Wait(); err != nil {
 		return nil, ended(ctx, watch, err)
 	}
-	cache, err := b.lookUp(ctx, id, order)
+	cache, err := b.lookUp(ctx, id, order, watch)
 	if err != nil {
 		return nil, ended(ctx, watch, err)
 	}
@@ -100,7 +100,7 @@ func (b *Builder) build(ctx context.Context, id string, r Request, targets []doc
 	}
 	end, err := b.worker.Build(ctx, id, order, watch.event)
 	if writeErr := cache.writes.Wait(); writeErr != nil {
-		watch.progress.Output(fmt.Appendf(nil, "a layer could not be written to the cache %s: %v\n", b.options.Cache.Repository, writeErr))
+		watch.say("a layer could not be written to the cache %s: %v", b.options.Cache.Repository, writeErr)
 	}
 	if b.restore != nil {
 		if restoreErr := b.restore(); restoreErr != nil {
@@ -118,10 +118,17 @@ func (b *Builder) build(ctx context.Context, id string, r Request, targets []doc
 
 // ended gives an error its place where the build was stopped from outside.
 func ended(ctx context.Context, watch *watcher, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return watch.failed(&worker.End{Reason: fmt.Sprintf("the build was stopped: %v", cause)})
+	cause := context.Cause(ctx)
+	if cause == nil {
+		return err
 	}
-	return err
+	reason := fmt.Sprintf("the build was stopped: %v", cause)
+	var failed *FailedError
+	if errors.As(err, &failed) {
+		failed.Reason = reason
+		return failed
+	}
+	return watch.failed(&worker.End{Reason: reason})
 }
 
 // Forget lets the worker remove what it keeps for an image: its layers cannot be read afterwards.

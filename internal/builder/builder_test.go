@@ -1,134 +1,19 @@
 package builder_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"errors"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"golang.org/x/tools/txtar"
-
 	"github.com/jina/hub-publish/internal/builder"
-	"github.com/jina/hub-publish/internal/builder/buildertest"
-	"github.com/jina/hub-publish/internal/shellimage"
 )
-
-// base is the reference of an image whose shell is this test program.
-var base string
-
-func TestMain(m *testing.M) {
-	builder.RunChild()
-	shellimage.RunShell()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	defer server.Close()
-	base = strings.TrimPrefix(server.URL, "http://") + "/shell:1"
-	img, err := shellimage.New()
-	if err != nil {
-		panic(err)
-	}
-	ref, err := name.ParseReference(base)
-	if err != nil {
-		panic(err)
-	}
-	if err := remote.Write(ref, img); err != nil {
-		panic(err)
-	}
-	return m.Run()
-}
-
-// newBuilder is a builder in a sandbox.
-func newBuilder(t *testing.T, timeout time.Duration) *builder.Builder {
-	t.Helper()
-	buildertest.RequireSandbox(t)
-	b, err := builder.New(t.Context(), builder.Options{Isolation: builder.Sandbox, Keychain: authn.DefaultKeychain, BuildArgs: []string{"BASE=" + base}, Timeout: timeout})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
-}
-
-// recorder keeps what a build reports.
-type recorder struct {
-	steps  []string
-	output bytes.Buffer
-}
-
-func (r *recorder) Step(_ int, instruction string) { r.steps = append(r.steps, instruction) }
-func (r *recorder) Output(text []byte)             { r.output.Write(text) }
-
-// buildFiles builds a context that is given as a txtar archive; a file named "a -> b" is a link.
-func buildFiles(t *testing.T, b *builder.Builder, files string) (v1.Image, *recorder, error) {
-	t.Helper()
-	dir := t.TempDir()
-	for _, f := range txtar.Parse([]byte(files)).Files {
-		path := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if link, target, ok := strings.Cut(path, " -> "); ok {
-			if err := os.Symlink(target, link); err != nil {
-				t.Fatal(err)
-			}
-		} else if err := os.WriteFile(path, f.Data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := b.Context(dir, filepath.Join(dir, "Dockerfile"), time.Unix(1e9, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r recorder
-	img, err := b.Build(t.Context(), builder.Request{Context: c, Progress: &r})
-	return img, &r, err
-}
-
-// contents are the files of an image, by name.
-func contents(t *testing.T, img v1.Image) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	rc := mutate.Extract(img)
-	defer rc.Close()
-	for r := tar.NewReader(rc); ; {
-		h, err := r.Next()
-		if err == io.EOF {
-			return files
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files["/"+strings.Trim(h.Name, "/")] = string(data)
-	}
-}
 
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(t, time.Minute)
+	b := newBuilder(t, nil)
 	img, r, err := buildFiles(t, b, `
 -- Dockerfile --
 ARG BASE
@@ -181,7 +66,7 @@ echo hello
 
 func TestBuildLeavesNoTrace(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(t, time.Minute)
+	b := newBuilder(t, nil)
 	if _, _, err := buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN echo first > /first.txt\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +87,7 @@ func TestBuildLeavesNoTrace(t *testing.T) {
 // and with the link that lets the runner mount the Docker socket.
 func TestBuildAction(t *testing.T) {
 	t.Parallel()
-	img, _, err := buildFiles(t, newBuilder(t, time.Minute), `
+	img, _, err := buildFiles(t, newBuilder(t, nil), `
 -- Dockerfile --
 ARG BASE
 FROM $BASE AS build
@@ -234,7 +119,7 @@ the program
 // that git knows and one time for all.
 func TestContext(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(t, time.Minute)
+	b := newBuilder(t, nil)
 	dir := t.TempDir()
 	recipe := filepath.Join(dir, "Dockerfile")
 	for name, text := range map[string]string{"Dockerfile": "FROM scratch\nCOPY . /workspace\n", "program": "before", ".git/config": "not the bundle's"} {
@@ -302,7 +187,7 @@ func TestBuildFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := buildFiles(t, newBuilder(t, time.Minute), test.files)
+			_, _, err := buildFiles(t, newBuilder(t, nil), test.files)
 			var failed *builder.FailedError
 			if !errors.As(err, &failed) {
 				t.Fatalf("got %v, want a *FailedError", err)
@@ -315,34 +200,9 @@ func TestBuildFailure(t *testing.T) {
 	}
 }
 
-// TestBuildIsAlone runs in a build what a stranger's Dockerfile could try.
-func TestBuildIsAlone(t *testing.T) {
-	t.Setenv("INPUT_PASSWORD", "secret-of-the-parent")
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("secret-of-the-machine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b := newBuilder(t, time.Minute)
-	for name, command := range map[string]string{
-		"the parent's environment":   "! (set; cat /proc/*/environ) 2>/dev/null | xargs -n 1 | sh -c 'while read x; do case $x in *secret-of*) exit 0;; esac; done; exit 1'",
-		"the machine's files":        "! cat " + secret,
-		"other processes":            "for dir in /proc/[0-9]*; do case $(cat $dir/cmdline | tr '\\000' ' ') in hub-publish*) exit 1;; esac; done",
-		"the kernel's settings":      "! echo 1 > /proc/sys/kernel/panic",
-		"Docker's capabilities":      "while read key value; do case $key in CapEff:|CapBnd:) test $value = 00000000a80425fb || exit 1;; esac; done < /proc/self/status",
-		"the base images for others": "! touch /.hub-publish/bases/x",
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, r, err := buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN "+command+"\n")
-			if err != nil {
-				t.Errorf("%v\n%s", err, r.output.String())
-			}
-		})
-	}
-}
-
 func TestBuildTimeout(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(t, 3*time.Second)
+	b := newBuilder(t, func(o *builder.Options) { o.Timeout = 3 * time.Second })
 	start := time.Now()
 	_, _, err := buildFiles(t, b, "-- Dockerfile --\nARG BASE\nFROM $BASE\nRUN while true; do true; done\n")
 	var failed *builder.FailedError

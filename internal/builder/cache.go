@@ -1,11 +1,15 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -30,6 +34,7 @@ type Cache struct {
 
 // cached are the layers that were found for a build, by their vertices.
 type cached struct {
+	ctx     context.Context // the build's
 	cache   *Cache
 	options []remote.Option
 	keys    worker.Keys
@@ -38,43 +43,79 @@ type cached struct {
 	writes errgroup.Group
 }
 
-// lookUp finds the layers that stand for a build's instructions, and brings them to the worker.
-func (b *Builder) lookUp(ctx context.Context, id string, order worker.Order) (*cached, error) {
-	c := &cached{cache: b.options.Cache, found: map[string]v1.Layer{}}
+// patience is how long a cache may take to say what it has: a build without it takes no longer than one without a cache.
+const patience = 20 * time.Second
+
+// lookUp finds the layers that stand for a build's instructions, and brings them to the worker. A cache that cannot be
+// asked, or whose layer is not what it says, only makes the build take longer; who watches is told.
+func (b *Builder) lookUp(ctx context.Context, id string, order worker.Order, watch *watcher) (*cached, error) {
+	c := &cached{ctx: ctx, cache: b.options.Cache, found: map[string]v1.Layer{}}
 	if c.cache == nil {
 		return c, nil
 	}
-	c.options = append(b.bases.options(), remote.WithContext(ctx))
+	// The layers are read after the build, so that they must not end with its context.
+	c.options = b.bases.options()
 	var err error
 	if c.keys, err = b.worker.Keys(ctx, id, order); err != nil {
 		return nil, err
 	}
 	var mutex sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
+	var refused error
+	var group errgroup.Group
 	group.SetLimit(ahead)
 	for vertex, key := range c.keys {
 		group.Go(func() error {
-			layer, err := c.get(key)
-			if layer == nil || err != nil {
-				return err
+			mutex.Lock()
+			down := refused != nil
+			mutex.Unlock()
+			if down {
+				return nil
 			}
-			if err := b.bring(ctx, id, vertex, layer); err != nil {
-				return err
+			layer, err := c.get(ctx, key)
+			if layer != nil && err == nil {
+				mutex.Lock()
+				c.found[vertex] = layer // the worker says whether it took it
+				mutex.Unlock()
+				err = b.bring(ctx, id, vertex, layer)
 			}
 			mutex.Lock()
 			defer mutex.Unlock()
-			c.found[vertex] = layer
+			refused = errors.Join(refused, err)
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("ask the cache %s: %w", c.cache.Repository, err)
+	_ = group.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	if refused != nil {
+		watch.say("the build goes on without the cache %s: %v", c.cache.Repository, refused)
 	}
 	return c, nil
 }
 
 // get is the layer of a key; nil where there is none.
-func (c *cached) get(key string) (v1.Layer, error) {
+func (c *cached) get(ctx context.Context, key string) (v1.Layer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it has not answered for %s", patience))
+	defer cancel()
+	type answer struct {
+		layer v1.Layer
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		layer, err := c.ask(key)
+		answered <- answer{layer, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.layer, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (c *cached) ask(key string) (v1.Layer, error) {
 	img, err := remote.Image(c.cache.Repository.Tag(key), c.options...)
 	var answer *transport.Error
 	if errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
@@ -87,17 +128,38 @@ func (c *cached) get(key string) (v1.Layer, error) {
 	if err != nil || len(layers) != 1 {
 		return nil, err
 	}
-	return layers[0], nil
+	_, err = layers[0].DiffID() // asks for the configuration, which the image keeps
+	return layers[0], err
 }
 
 // bring gives a cached layer to the worker. Its reader compares it with its digest.
 func (b *Builder) bring(ctx context.Context, id, vertex string, layer v1.Layer) error {
-	blob, err := layer.Compressed()
+	blob, err := open(ctx, layer)
 	if err != nil {
 		return err
 	}
 	defer blob.Close()
-	return b.worker.Cached(ctx, id, vertex, blob)
+	stop := context.AfterFunc(ctx, func() { blob.Close() })
+	defer stop()
+	read := &remembering{Reader: blob}
+	if err := b.worker.Cached(ctx, id, vertex, read); err != nil {
+		return cmp.Or(read.failed, err)
+	}
+	return nil
+}
+
+// remembering is a reader that keeps its error: who sends what it reads gives another one.
+type remembering struct {
+	io.Reader
+	failed error
+}
+
+func (r *remembering) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.failed = err
+	}
+	return n, err
 }
 
 // keep writes a layer that was not found, where this run may.
@@ -111,6 +173,6 @@ func (c *cached) keep(vertex string, layer v1.Layer) {
 		if err != nil {
 			return err
 		}
-		return remote.Write(c.cache.Repository.Tag(key), img, c.options...)
+		return remote.Write(c.cache.Repository.Tag(key), img, append(slices.Clone(c.options), remote.WithContext(c.ctx))...)
 	})
 }

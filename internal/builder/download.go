@@ -10,6 +10,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // download is a blob on its way into a file without a name. It can be read while it grows.
@@ -38,7 +39,7 @@ const attempts = 4
 func (d *download) run(ctx context.Context) {
 	err := d.open()
 	for attempt := 0; err == nil; attempt++ {
-		if err = d.attempt(ctx); err == nil || ctx.Err() != nil || attempt == attempts-1 {
+		if err = d.attempt(ctx); err == nil || ctx.Err() != nil || attempt == attempts-1 || d.final(err) {
 			break
 		}
 		select {
@@ -53,6 +54,17 @@ func (d *download) run(ctx context.Context) {
 	d.end(err)
 }
 
+// final reports whether another attempt is of no use: the registry has given an answer, after those that it may take back
+// were asked for again already, or all is there and is not what it should be.
+func (d *download) final(err error) bool {
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		return true
+	}
+	size, err := d.layer.Size()
+	return err == nil && d.written >= size
+}
+
 func (d *download) open() error {
 	f, err := nameless(workDir())
 	d.mutex.Lock()
@@ -64,7 +76,7 @@ func (d *download) open() error {
 // attempt goes on from where the last attempt was cut. What is read again is only compared by the blob's digest, which
 // the reader of the layer verifies at its end.
 func (d *download) attempt(ctx context.Context) error {
-	blob, err := d.layer.Compressed()
+	blob, err := open(ctx, d.layer)
 	if err != nil {
 		return err
 	}
@@ -76,6 +88,31 @@ func (d *download) attempt(ctx context.Context) error {
 	}
 	_, err = io.Copy(d, blob)
 	return err
+}
+
+// open opens a layer's blob. A layer keeps the context that it was found with: what does not answer must not be waited for
+// when ctx ends.
+func open(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
+	type opened struct {
+		blob io.ReadCloser
+		err  error
+	}
+	answer := make(chan opened, 1)
+	go func() {
+		blob, err := l.Compressed()
+		answer <- opened{blob, err}
+	}()
+	select {
+	case o := <-answer:
+		return o.blob, o.err
+	case <-ctx.Done():
+		go func() {
+			if o := <-answer; o.err == nil {
+				o.blob.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Write implements io.Writer for what arrives.

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 
@@ -72,6 +73,13 @@ func (w *watcher) event(e worker.Event) {
 			w.ready(l)
 		}
 	}
+}
+
+// say tells of what is no instruction's.
+func (w *watcher) say(format string, values ...any) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.progress.Output(fmt.Appendf(nil, format+"\n", values...))
 }
 
 func (w *watcher) output(r *running, text []byte) {

@@ -2,24 +2,32 @@
 package buildertest
 
 import (
+	"context"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/jina/hub-publish/internal/builder"
 )
 
+// refused is why a build cannot have namespaces of its own here. It is tried once.
+var refused = sync.OnceValue(func() error {
+	b, err := builder.New(context.Background(), builder.Options{Isolation: builder.Sandbox})
+	if err != nil {
+		return err
+	}
+	return b.Close()
+})
+
 // RequireSandbox skips the test on a machine that does not let a build have namespaces of its own. With the variable
 // HUB_PUBLISH_REQUIRE_SANDBOX, which CI sets, it fails there instead. The test's main must call builder.RunChild.
 func RequireSandbox(t *testing.T) {
 	t.Helper()
-	b, err := builder.New(t.Context(), builder.Options{Isolation: builder.Sandbox})
-	if err != nil {
-		if os.Getenv("HUB_PUBLISH_REQUIRE_SANDBOX") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
-	if err := b.Close(); err != nil {
+	err := refused()
+	switch {
+	case err != nil && os.Getenv("HUB_PUBLISH_REQUIRE_SANDBOX") == "":
+		t.Skip(err)
+	case err != nil:
 		t.Fatal(err)
 	}
 }
