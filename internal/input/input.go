@@ -302,8 +302,12 @@ func duration(set func(*Inputs, time.Duration)) func(*Inputs, string) error {
 // size is an input that is a number of bytes.
 func size(set func(*Inputs, int64)) func(*Inputs, string) error {
 	return func(i *Inputs, v string) error {
-		n, err := units.FromHumanSize(v)
-		if err != nil || n <= 0 {
+		parse := units.FromHumanSize
+		if strings.HasSuffix(strings.ToLower(v), "ib") { // it would take a GiB for a GB
+			parse = units.RAMInBytes
+		}
+		n, err := parse(v)
+		if err != nil || n <= 0 || n > 1<<60 { // what is too large for an int64 is some number, which one depends on the processor
 			return errors.New("write a size such as 500MB or 20GB")
 		}
 		set(i, n)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/input"
@@ -34,6 +33,10 @@ func show(i *input.Inputs) map[string]string {
 	if i.Platform != nil {
 		platform = i.Platform.String()
 	}
+	cache := ""
+	if i.CacheRepo != nil {
+		cache = i.CacheRepo.Name()
+	}
 	var tags []string
 	for _, t := range i.Tags {
 		tags = append(tags, t.String())
@@ -42,7 +45,8 @@ func show(i *input.Inputs) map[string]string {
 		"mode": string(i.Mode), "bundles": strings.Join(i.Bundles, "|"), "root": i.Root, "config": i.Config, "registry": strings.Join(i.Registries, "|"),
 		"namespace": i.Namespace, "username": i.Username, "password": i.Password, "token": i.Token, "tags": strings.Join(tags, "|"),
 		"publish-branch": i.PublishBranch, "build-args": strings.Join(i.BuildArgs, "|"), "platform": platform, "isolation": string(i.Isolation),
-		"build-timeout": i.BuildTimeout.String(), "fail-on": string(i.FailOn),
+		"build-timeout": i.BuildTimeout.String(), "instruction-timeout": i.Limits.Instruction.String(), "disk-limit": fmt.Sprint(i.Limits.Disk),
+		"output-limit": fmt.Sprint(i.Limits.Output), "fail-on": string(i.FailOn), "jobs": fmt.Sprint(i.Jobs), "cache-repo": cache,
 	}
 }
 
@@ -55,7 +59,8 @@ func TestDefaults(t *testing.T) {
 	want := map[string]string{
 		"mode": "auto", "bundles": "changed", "root": "", "config": ".github/hub-publish.yml", "registry": "docker.io", "namespace": "jinahub",
 		"username": "", "password": "", "token": "", "tags": "{version}|latest", "publish-branch": "", "build-args": "", "platform": "",
-		"isolation": string(builder.Auto), "build-timeout": (30 * time.Minute).String(), "fail-on": "error",
+		"isolation": string(builder.Auto), "build-timeout": "30m0s", "instruction-timeout": "20m0s", "disk-limit": "20000000000",
+		"output-limit": "2000000", "fail-on": "error", "jobs": "0", "cache-repo": "",
 	}
 	if got := show(inputs); !maps.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
@@ -129,6 +134,16 @@ func TestValues(t *testing.T) {
 		"a platform":                       {"platform", "linux/arm64/v8", "linux/arm64/v8"},
 		"an isolation":                     {"isolation", "in-place", string(builder.InPlace)},
 		"a time":                           {"build-timeout", "1h30m", "1h30m0s"},
+		"a sibling":                        {"isolation", "sibling", string(builder.Sibling)},
+		"an instruction's time":            {"instruction-timeout", "90s", "1m30s"},
+		"a size of disk":                   {"disk-limit", "1.5GB", "1500000000"},
+		"a size in small letters":          {"disk-limit", " 500 mb ", "500000000"},
+		"a size in bytes":                  {"output-limit", "4096", "4096"},
+		"a size in powers of two":          {"output-limit", "1MiB", "1048576"},
+		"a number of jobs":                 {"jobs", " 16 ", "16"},
+		"no number of jobs":                {"jobs", "", "0"},
+		"a cache":                          {"cache-repo", "ghcr.io/jina/cache", "ghcr.io/jina/cache"},
+		"a cache at a port":                {"cache-repo", "localhost:5000/cache", "localhost:5000/cache"},
 		"a name with a hyphen":             {"fail-on", "never", "never"},
 		"a password is taken as it is":     {"password", `p"a$s,s`, `p"a$s,s`},
 		"another name for the main branch": {"publish-branch", "release/1.x", "release/1.x"},
@@ -182,6 +197,12 @@ func TestRefused(t *testing.T) {
 		"an isolation that is none":       {"isolation", "chroot", "write one of auto, sandbox, sibling, in-place"},
 		"a limit without a number":        {"disk-limit", "much", "write a size such as 500MB or 20GB"},
 		"an output limit of nothing":      {"output-limit", "0", "write a size such as 500MB or 20GB"},
+		"a limit below nothing":           {"disk-limit", "-1GB", "write a size such as 500MB or 20GB"},
+		"a limit that is not reached":     {"disk-limit", "99999999999PB", "write a size such as 500MB or 20GB"},
+		"a limit with another unit":       {"disk-limit", "20 apples", "write a size such as 500MB or 20GB"},
+		"a limit of less than a byte":     {"output-limit", "0.1", "write a size such as 500MB or 20GB"},
+		"an instruction's time in words":  {"instruction-timeout", "long", "write a time such as 90s, 30m or 2h"},
+		"an instruction's time in hope":   {"instruction-timeout", "-5m", "write a time such as 90s, 30m or 2h"},
 		"an instruction without time":     {"instruction-timeout", "0s", "write a time such as 90s, 30m or 2h"},
 		"a time without unit":             {"build-timeout", "30", "write a time such as 90s, 30m or 2h"},
 		"no time":                         {"build-timeout", "0s", "write a time such as 90s, 30m or 2h"},
@@ -198,6 +219,10 @@ func TestRefused(t *testing.T) {
 		"a SARIF file":                    {"sarif-file", "x.sarif", "cannot do that yet; leave the input out"},
 		"an attestation":                  {"attest", "true", "cannot do that yet; leave the input out"},
 		"no job":                          {"jobs", "0", "write a number from 1 up"},
+		"jobs of which some are missing":  {"jobs", "-1", "write a number from 1 up"},
+		"half a job":                      {"jobs", "1.5", "write a number from 1 up"},
+		"more jobs than there are":        {"jobs", "99999999999999999999", "write a number from 1 up"},
+		"isolations, several":             {"isolation", "sandbox, sibling", "write one of auto, sandbox, sibling, in-place"},
 		"jobs in words":                   {"jobs", "two", "write a number from 1 up"},
 	} {
 		t.Run(name, func(t *testing.T) {
