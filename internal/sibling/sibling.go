@@ -54,7 +54,11 @@ func Start(ctx context.Context, entrypoint, env []string) (*Sibling, error) {
 	}
 	s := &Sibling{docker: docker}
 	if err := s.start(ctx, id, entrypoint, env); err != nil {
-		return nil, errors.Join(fmt.Errorf("start a container beside this one: %w", err), s.remove(), docker.Close())
+		err = errors.Join(fmt.Errorf("start a container beside this one: %w", err), s.remove())
+		if s.Conn != nil {
+			err = errors.Join(err, s.Conn.Close())
+		}
+		return nil, errors.Join(err, docker.Close())
 	}
 	return s, nil
 }
