@@ -2,7 +2,9 @@ package report_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +94,87 @@ func TestSections(t *testing.T) {
 	}
 }
 
+// TestSectionsInOrder has sections that are closed in an order of their own, before the first and after it.
+func TestSectionsInOrder(t *testing.T) {
+	t.Parallel()
+	for _, groups := range []bool{true, false} {
+		for _, order := range []string{"abcd", "dcba", "badc", "cdab", "bcda", "acbd"} {
+			var out bytes.Buffer
+			l := report.NewLog(&out, groups)
+			sections := map[rune]*report.Section{}
+			for _, name := range "abcd" {
+				sections[name] = l.Open(string(name))
+			}
+			for _, name := range order {
+				sections[name].Printf("in %c", name)
+				sections[name].Output([]byte("half a line"))
+			}
+			for _, name := range order {
+				sections[name].Close(fmt.Sprintf("behind %c", name), "::error::x")
+			}
+			want := ""
+			for _, name := range "abcd" {
+				begin, end := "", ""
+				if groups {
+					begin, end = "::group::", "::endgroup::\n"
+				}
+				want += fmt.Sprintf("%s%c\nin %[2]c\n     |   half a line\n%sbehind %[2]c\n| ::error::x\n", begin, name, end)
+			}
+			if out.String() != want {
+				t.Errorf("closed in the order %s, got:\n%s\nwant:\n%s", order, out.String(), want)
+			}
+		}
+	}
+}
+
+// TestSectionAfterAll opens one when all before it are done, and one while a closed one still waits.
+func TestSectionAfterAll(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := report.NewLog(&out, false)
+	l.Open("a").Close()
+	b := l.Open("b")
+	l.Open("c").Close("behind c")
+	d := l.Open("d")
+	d.Step(1, "RUN d")
+	l.Printf("the run's own")
+	b.Close()
+	d.Output([]byte("x\n"))
+	if want := "a\nb\nthe run's own\nc\nbehind c\nd\n   1 | RUN d\n     |   x\n"; out.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+	}
+}
+
+// TestSectionsSideBySide has a goroutine a bundle: no line is lost, cut or in another's section.
+func TestSectionsSideBySide(t *testing.T) {
+	t.Parallel()
+	const bundles, lines = 8, 50
+	var out bytes.Buffer
+	var want strings.Builder
+	l := report.NewLog(&out, true)
+	var group sync.WaitGroup
+	for i := range bundles {
+		s := l.Open(fmt.Sprint(i))
+		fmt.Fprintf(&want, "::group::%d\n", i)
+		for n := range lines {
+			fmt.Fprintf(&want, "%4d | RUN %d\n     |   %d of %d\n", n, i, n, i)
+		}
+		fmt.Fprintf(&want, "::endgroup::\nbehind %d\n", i)
+		group.Go(func() {
+			for n := range lines {
+				s.Step(n, fmt.Sprintf("RUN %d", i))
+				s.Output(fmt.Appendf(nil, "%d of", n))
+				s.Output(fmt.Appendf(nil, " %d\n", i))
+			}
+			s.Close(fmt.Sprintf("behind %d", i))
+		})
+	}
+	group.Wait()
+	if out.String() != want.String() {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want.String())
+	}
+}
+
 // TestLogWithoutEnd has a build that prints, but no line.
 func TestLogWithoutEnd(t *testing.T) {
 	t.Parallel()
@@ -126,6 +209,35 @@ func TestLogOfSilence(t *testing.T) {
 		time.Sleep(time.Hour)
 		const want = "::group::a\n   2 | RUN make\n     |   half\n     | still running after 50s: RUN make\n     | still running after 1m20s: RUN make\n     | took 81.0 s\n" +
 			"   3 | RUN true\n::endgroup::\n"
+		if out.String() != want {
+			t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+		}
+	})
+}
+
+// TestSilenceSideBySide has two bundles that print nothing for long: it is said of the one whose section is read, and of
+// the other from when its turn comes. How long an instruction took counts from its beginning in both.
+func TestSilenceSideBySide(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := report.NewLog(&out, true)
+		a, b, c := l.Open("a"), l.Open("b"), l.Open("c")
+		a.Step(1, "RUN a")
+		b.Step(1, "RUN b")
+		c.Step(1, "RUN c")
+		time.Sleep(31 * time.Second)
+		c.Close()
+		a.Close()
+		time.Sleep(31 * time.Second)
+		b.Output([]byte("half a line")) // of which nothing is to be seen yet, but the instruction is not silent
+		time.Sleep(31 * time.Second)
+		b.Step(2, "RUN true")
+		b.Close()
+		time.Sleep(time.Hour)
+		const want = "::group::a\n   1 | RUN a\n     | still running after 30s: RUN a\n     | took 31.0 s\n::endgroup::\n" +
+			"::group::b\n   1 | RUN b\n     | still running after 1m1s: RUN b\n     | still running after 1m32s: RUN b\n     |   half a line\n     | took 93.0 s\n   2 | RUN true\n::endgroup::\n" +
+			"::group::c\n   1 | RUN c\n     | took 31.0 s\n::endgroup::\n"
 		if out.String() != want {
 			t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 		}
