@@ -24,6 +24,7 @@ type action struct {
 	payload   object
 	workspace string // copied: the step does not change it
 	inputs    map[string]string
+	place     place // where none is named, as on GitHub's runners
 }
 
 // outcome is what a step leaves behind.
@@ -37,6 +38,7 @@ type outcome struct {
 	environment string // what the step would set for the steps after it
 	summary     string
 	workspace   string // the workspace that the step saw
+	container   string // the name that its container had
 	report      report
 }
 
@@ -120,6 +122,7 @@ func (a action) run(t *testing.T) outcome {
 	for name, value := range inputs {
 		env = append(env, "INPUT_"+strings.ToUpper(strings.ReplaceAll(name, " ", "_"))+"="+value)
 	}
+	env = append(env, a.place.runnerEnvironment(t)...)
 	var result outcome
 	result.exit, result.log = command{
 		env:  env,
@@ -138,6 +141,11 @@ func (a action) run(t *testing.T) outcome {
 	kept, err := filepath.Glob(filepath.Join(temp, "ra-work.*"))
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("what the runner kept: %v, %v", kept, err)
+	}
+	if name := containerName.FindStringSubmatch(result.log); name != nil {
+		result.container = name[1]
+	} else {
+		t.Fatalf("the container has no name\n%s", result.log)
 	}
 	result.workspace = filepath.Join(kept[0], "r", "r")
 	result.summary = fileCommand(t, kept[0], "step_summary")
@@ -231,6 +239,7 @@ var (
 	violationLine   = regexp.MustCompile(`(?m)^  !! (.*)$`)
 	exitLine        = regexp.MustCompile(`(?m)^---- exit code: \d+  \(([\d.]+) s\)$`)
 	exitStatusStart = "\n---- exit code: "
+	containerName   = regexp.MustCompile(`(?m)^##\[command\].* --name (\S+) `)
 )
 
 // readVerdict reads what the log's reader says at its end: the annotations that would exist, the

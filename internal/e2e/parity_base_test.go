@@ -18,6 +18,7 @@ import (
 // buildBases builds what the cases' images start from, one after another: a base may start from one before it.
 func (y *yardstick) buildBases(t *testing.T) {
 	t.Helper()
+	pushSmall(t, y.names.whole, y.names.image("debian:bookworm"))
 	bases, err := corpus.Read(filepath.Join(parityCases, "bases"))
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 // names says what the names under .example in the cases stand for: the registry, and a server of files.
 type names struct {
 	registry  string // with the path of this run
-	base      string
+	whole     string // Debian
 	served    string
 	addresses string // of the server
 }
@@ -26,7 +26,7 @@ type names struct {
 // this machine and in its containers reach it.
 func newNames(t *testing.T) *names {
 	t.Helper()
-	n := &names{registry: registry(t) + "/" + newNamespace(), base: baseImage(t), served: t.TempDir()}
+	n := &names{registry: registry(t) + "/" + newNamespace(), whole: baseImage(t), served: t.TempDir()}
 	host, _, err := net.SplitHostPort(registry(t))
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func (n *names) lay(t *testing.T, c corpus.Case) string {
 		Context: t.TempDir(),
 		Served:  filepath.Join(n.served, c.Name),
 		Names: strings.NewReplacer(
-			"registry.example/debian:bookworm", n.base,
+			"registry.example/debian:whole", n.whole,
 			"registry.example", n.registry,
 			"files.example", n.addresses+"/"+c.Name,
 		),

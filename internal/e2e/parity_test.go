@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,17 +73,24 @@ func (y *yardstick) hold(t *testing.T, c corpus.Case) {
 			reference := y.names.image(c.Name + ":" + i.name)
 			status, log := i.build(t, dir, reference, c.BuildArgs)
 			o := judge(c, status, log)
-			if o == same {
-				differences := y.compare(t, wanted, reference)
-				if i.name != again {
-					differences = y.known.check(c.Name, i.name, differences)
-				}
-				if len(differences) > 0 {
-					o = different
-					complain(t, c, differences)
-				}
-			} else if o == wrong {
-				t.Errorf("%s\nexit status %d, but the case says: %s %s\n%s", c.About, status, c.Expect, c.Words, log)
+			var differences []string
+			switch o {
+			case same:
+				differences = y.compare(t, wanted, reference)
+			case wrong:
+				differences = []string{fmt.Sprintf("exit status %d: %s", status, lastLine(log))}
+			}
+			if i.name != again {
+				differences = y.known.check(c.Name, i.name, differences)
+			}
+			switch {
+			case len(differences) == 0 && o == wrong:
+				o = refused // a refusal in this isolation alone, which is known
+			case o == wrong:
+				t.Errorf("%s\nexit status %d, but the case says: %s %s\n%s\n%s", c.About, status, c.Expect, c.Words, log, strings.Join(differences, "\n"))
+			case len(differences) > 0:
+				o = different
+				complain(t, c, differences)
 			}
 			y.table.count(i.name, o)
 		})
@@ -100,6 +108,11 @@ func judge(c corpus.Case, status int, log string) outcomeOfCase {
 		return refused
 	}
 	return wrong
+}
+
+func lastLine(log string) string {
+	all := strings.Split(strings.TrimSpace(log), "\n")
+	return all[len(all)-1]
 }
 
 // shown is how many differences of a case a test prints.

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,14 +40,10 @@ type isolation struct {
 // again is BuildKit itself, without what it remembers: a case that it does not build the same twice is no yardstick.
 const again = "buildkit-again"
 
-// newIsolations are those that E2E_ISOLATIONS names. E2E_PROGRAM may name the program; without, it is built.
+// newIsolations are those that E2E_ISOLATIONS names.
 func newIsolations(t *testing.T, b buildkit) []isolation {
 	t.Helper()
-	program := os.Getenv("E2E_PROGRAM")
-	if program == "" {
-		program = filepath.Join(t.TempDir(), "hub-publish")
-		command{dir: filepath.Join("..", ".."), name: "go", args: []string{"build", "-o", program, "."}}.must(t)
-	}
+	program := program(t)
 	all := []isolation{
 		{again, func(t *testing.T, dir, reference string, buildArgs []string) (int, string) {
 			return b.build(t, dir, reference, buildArgs, "--no-cache")

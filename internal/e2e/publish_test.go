@@ -33,6 +33,10 @@ func pushTo(t *testing.T, namespace, before, after, workspace string) action {
 // A push to the publish branch publishes every bundle; the same push again changes nothing.
 func TestPushPublishes(t *testing.T) {
 	t.Parallel()
+	inEachPlace(t, pushPublishes)
+}
+
+func pushPublishes(t *testing.T, p place) {
 	h := newHub(t)
 	bundles := []bundle{newBundle(t, "GreenEncoder", "0.0.1"), newBundle(t, "RedEncoder", "1.2.3")}
 	for _, b := range bundles {
@@ -42,8 +46,9 @@ func TestPushPublishes(t *testing.T) {
 	namespace := newNamespace()
 	workspace := h.checkout("push", commit, 1)
 
-	first := pushTo(t, namespace, noCommit, commit, workspace).run(t)
+	first := pushTo(t, namespace, noCommit, commit, workspace).in(p).run(t)
 	first.expectExit(t, 0)
+	expectIsolation(t, first.log, p)
 	published := publications(t, first)
 	if len(published) != len(bundles) {
 		t.Fatalf("published: %s", first.outputs["published"])
@@ -72,7 +77,7 @@ func TestPushPublishes(t *testing.T) {
 	}
 	expectUntouched(t, workspace, first.workspace)
 
-	second := pushTo(t, namespace, noCommit, commit, workspace).run(t)
+	second := pushTo(t, namespace, noCommit, commit, workspace).in(p).run(t)
 	second.expectExit(t, 0)
 	again := publications(t, second)
 	for _, b := range bundles {

@@ -82,6 +82,10 @@ func TestPullRequestAnnotations(t *testing.T) {
 // A failing build points at its line of the Dockerfile, and what it prints stays text.
 func TestBuildFailure(t *testing.T) {
 	t.Parallel()
+	inEachPlace(t, buildFailure)
+}
+
+func buildFailure(t *testing.T, p place) {
 	h := newHub(t)
 	broken := newBundle(t, "BrokenEncoder", "0.0.1")
 	broken.dockerfile = lines(
@@ -93,8 +97,9 @@ func TestBuildFailure(t *testing.T) {
 	head := h.branch("feat: add an encoder", func() { h.add(broken) })
 
 	payload, workspace := h.propose(head)
-	got := action{event: "pull_request", payload: payload, workspace: workspace}.run(t)
+	got := action{event: "pull_request", payload: payload, workspace: workspace}.in(p).run(t)
 	got.expectExit(t, 1)
+	expectIsolation(t, got.log, p)
 
 	if errors := got.errors(); len(errors) != 1 {
 		t.Errorf("%d error annotations: %+v", len(errors), errors)

@@ -10,10 +10,18 @@ import (
 	"testing"
 )
 
+// runnersOwn is what the runner mounts into the action's container.
+var runnersOwn = []string{"/var/run/docker.sock", "/run/docker.sock", "/github", "/github/workspace", "/github/file_commands", "/github/home", "/github/runner_temp"}
+
 // What a Dockerfile runs is a stranger's code: it sees no secret, speaks to nobody in the action's
 // name, and its image is the only one that it makes.
 func TestHostileBuild(t *testing.T) {
 	t.Parallel()
+	events := followDaemon(t)
+	inEachPlace(t, func(t *testing.T, p place) { hostileBuild(t, p, events) })
+}
+
+func hostileBuild(t *testing.T, p place, events *daemon) {
 	h := newHub(t)
 	victim := newBundle(t, "VictimEncoder", "0.0.1")
 	h.add(victim)
@@ -25,23 +33,30 @@ func TestHostileBuild(t *testing.T) {
 		"RUN cat /proc/[0-9]*/environ | tr '\\0' '\\n' > /environment; true",
 		"RUN for file in /github/file_commands/*; do echo hijack=yes >> $file; done; true",
 		"RUN for dir in /github/workspace /kaniko/context; do echo hijack >> $dir/"+victim.path()+"/victimencoder.txt; done; true",
-		`ENTRYPOINT ["cat", "/files", "/environment"]`,
+		"RUN for path in "+strings.Join(runnersOwn, " ")+"; do test ! -e $path || echo there is $path; done > /seen",
+		`ENTRYPOINT ["cat", "/files", "/environment", "/seen"]`,
 	)
 	h.add(hostile)
 	commit := h.commit("feat: add two encoders")
 	namespace := newNamespace()
 	secret := func() string { return fmt.Sprintf("s3cret-%d", rand.Uint64()) }
 
-	step := pushTo(t, namespace, noCommit, commit, h.checkout("push", commit, 1))
+	workspace := h.checkout("push", commit, 1)
+	step := pushTo(t, namespace, noCommit, commit, workspace).in(p)
 	step.inputs["username"] = "somebody"
 	step.inputs["password"] = secret()
 	step.inputs["token"] = secret()
 	got := step.run(t)
 	got.expectExit(t, 0)
+	expectIsolation(t, got.log, p)
+	events.expectNothingLeft(t, got.container)
 
 	reference := hostile.image(registry(t), namespace) + ":" + hostile.version
 	pull(t, reference)
 	loot := strings.Split(docker(t, "run", "--rm", reference), "\n")
+	if !p.separate() && !slices.Contains(loot, "there is /github/workspace") {
+		t.Errorf("the build does not look where it should: in place the workspace is there: %q", loot)
+	}
 	for _, line := range loot {
 		if strings.Contains(line, "s3cret-") {
 			t.Errorf("the build reads %s", line)
@@ -49,9 +64,15 @@ func TestHostileBuild(t *testing.T) {
 		if strings.HasPrefix(line, "/") {
 			t.Errorf("the build reads a secret in %s", line)
 		}
+		if p.separate() && strings.HasPrefix(line, "there is ") {
+			t.Errorf("in the build %s", line)
+		}
 	}
 	if !slices.ContainsFunc(loot, func(line string) bool { return strings.HasPrefix(line, "PATH=") }) {
 		t.Errorf("the build did not even read its own environment: %q", loot)
+	}
+	if p.separate() {
+		expectUntouched(t, workspace, got.workspace)
 	}
 	for name := range got.outputs {
 		if name == "hijack" {
