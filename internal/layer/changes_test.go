@@ -2,6 +2,7 @@ package layer
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -179,6 +180,27 @@ func TestWriteOrderAndParents(t *testing.T) {
 	want := []string{"a/", "a/b/", "a/b/c", "a/b/.wh.gone", "a/b-c", "a-b", "z/", "z/.wh.gone"}
 	if got := namesIn(t, layer.Bytes()); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestWriteMountPoints: they are empty directories in the layer, whatever is at them.
+func TestWriteMountPoints(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "dev/shm"), 0o700), os.WriteFile(filepath.Join(dir, "made"), []byte("x"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	var layer bytes.Buffer
+	options := PackOptions{MountPoints: []string{"/dev", "/proc"}, MountPointTime: someTime}
+	if err := Write(&layer, dir, []Change{{"/made", Added}}, options); err != nil {
+		t.Fatal(err)
+	}
+	to := applied(t, layer.Bytes())
+	if got, want := strings.Join(contents(t, to), " "), "dev/ made=x proc/"; got != want {
+		t.Errorf("the layer holds %s, want %s", got, want)
+	}
+	if info, err := os.Stat(filepath.Join(to, "dev")); err != nil || info.Mode().Perm() != 0o755 || !info.ModTime().Equal(someTime) {
+		t.Errorf("the mount point is %v, %v", info, err)
 	}
 }
 

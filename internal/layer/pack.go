@@ -27,6 +27,10 @@ const (
 type PackOptions struct {
 	// WhiteoutTime is the time of the entries that delete. With the zero value it is the epoch, as in containerd.
 	WhiteoutTime time.Time
+	// MountPoints are absolute paths that become empty directories of root's, whatever is at them, and MountPointTime is the
+	// time that these get.
+	MountPoints    []string
+	MountPointTime time.Time
 	// Skip says which absolute paths in the root are left out, with all that is below them. With nil none is.
 	Skip func(path string) bool
 }
@@ -83,6 +87,18 @@ func (p *packer) writeWhiteout(name string) error {
 	// A whiteout has neither mode nor owner, as containerd writes it.
 	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, ModTime: p.options.WhiteoutTime.Truncate(time.Second), Format: tar.FormatPAX}
 	return p.writeHeader(header)
+}
+
+// mountPoints writes the directories that something is mounted on.
+func (p *packer) mountPoints() error {
+	for _, path := range p.options.MountPoints {
+		name := strings.TrimPrefix(path, "/") + "/"
+		header := &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755, ModTime: p.options.MountPointTime.Truncate(time.Second), Format: tar.FormatPAX}
+		if err := p.writeHeader(header); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *packer) writeHeader(header *tar.Header) error {

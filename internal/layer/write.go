@@ -18,6 +18,9 @@ func Write(w io.Writer, root string, changes []Change, options PackOptions) erro
 	changes = slices.Clone(changes)
 	slices.SortFunc(changes, func(a, b Change) int { return comparePaths(a.Path, b.Path) })
 	p := newPacker(w, root, options)
+	if err := p.mountPoints(); err != nil {
+		return err
+	}
 	last := "" // the path of the entry before, of which every directory is written
 	for _, change := range changes {
 		name := strings.TrimPrefix(path.Clean("/"+change.Path), "/")

@@ -1,6 +1,11 @@
 package sandbox
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // startLoopback brings up the only interface of a network namespace of one's own.
 func (o order) startLoopback() error {
@@ -20,5 +25,9 @@ func (o order) startLoopback() error {
 		return err
 	}
 	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
-	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, lo)
+	err = unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, lo)
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w; `RUN --network=none` in a container needs its capability NET_ADMIN", err)
+	}
+	return err
 }

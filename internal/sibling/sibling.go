@@ -91,11 +91,12 @@ func (s *Sibling) start(ctx context.Context, self string, entrypoint, env []stri
 	return err
 }
 
-// hostConfig gives the sibling this container's network, where the registries are, and the right to mount.
+// hostConfig gives the sibling this container's network, where the registries are, and the rights to mount and to make a
+// network without anything in it.
 func hostConfig(own *container.HostConfig) *container.HostConfig {
 	return &container.HostConfig{
 		AutoRemove: true, NetworkMode: own.NetworkMode, DNS: own.DNS, ExtraHosts: own.ExtraHosts,
-		CapAdd: []string{"SYS_ADMIN"}, SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"},
+		CapAdd: []string{"SYS_ADMIN", "NET_ADMIN"}, SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"},
 		LogConfig: container.LogConfig{Type: "none"}, // what goes through its output is ours, and large
 		Mounts:    []mount.Mount{{Type: mount.TypeVolume, Target: Dir}},
 	}

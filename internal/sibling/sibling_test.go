@@ -174,7 +174,7 @@ func checkHost(t *testing.T, c container.HostConfig) {
 	if len(c.Binds) > 0 || len(c.VolumesFrom) > 0 || len(c.Devices) > 0 || c.Privileged || c.PidMode != "" || c.IpcMode != "" || c.UsernsMode != "" {
 		t.Errorf("it gets too much: %+v", c)
 	}
-	if !slices.Equal(c.CapAdd, []string{"CAP_SYS_ADMIN"}) {
+	if !slices.Equal(c.CapAdd, []string{"CAP_NET_ADMIN", "CAP_SYS_ADMIN"}) {
 		t.Errorf("its capabilities are %v", c.CapAdd)
 	}
 	if len(c.Mounts) != 1 || c.Mounts[0].Type != "volume" || c.Mounts[0].Source != "" || c.Mounts[0].Target != Dir {

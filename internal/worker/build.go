@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	continuity "github.com/containerd/continuity/fs"
 	"github.com/moby/buildkit/solver/pb"
 	"golang.org/x/sync/errgroup"
 
@@ -236,10 +237,32 @@ func (b *build) file(ctx context.Context, e graph.Edge, op *pb.FileOp, inputs []
 		b.send(Event{Output: &Output{e.Vertex.Digest, []byte(message + "\n")}})
 	}}
 	return b.place.change(ctx, b.id, b.below(e, inputs), func(root string) error {
+		for _, action := range op.Actions {
+			if path, err := continuity.RootPath(root, destination(action)); err == nil && root == "/" && b.place.skip(path) {
+				return notTheImages(path)
+			}
+		}
 		return b.views(ctx, inputs, shape.Sources, nil, func(dirs []fileop.Input) error {
 			return fileop.Apply(ctx, op, dirs, root, options)
 		})
 	})
+}
+
+// destination is the path that an action writes to.
+func destination(action *pb.FileAction) string {
+	switch a := action.Action.(type) {
+	case *pb.FileAction_Copy:
+		return a.Copy.Dest
+	case *pb.FileAction_Mkfile:
+		return a.Mkfile.Path
+	case *pb.FileAction_Mkdir:
+		return a.Mkdir.Path
+	case *pb.FileAction_Symlink:
+		return a.Symlink.Newpath
+	case *pb.FileAction_Rm:
+		return a.Rm.Path
+	}
+	return "/"
 }
 
 // apply takes an earlier build's layer for what an operation would do.

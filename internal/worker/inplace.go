@@ -2,13 +2,18 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
 
 	"github.com/jina/hub-publish/internal/layer"
 )
@@ -21,14 +26,25 @@ type inPlace struct {
 	keep   map[string]bool // paths that are not the image's: mounts, and the action's own directory
 	around map[string]bool // the directories above them
 
+	// lent is what the container puts into the root beside the image.
+	lent *lent
+
 	current *snapshot
 	state   *layer.State
 	number  int
+	// points are those of mountPoints that the image in the root has.
+	points map[string]bool
+	// ran is the time that the mount points get that an image lacks; nil where the operation runs nothing.
+	ran *time.Time
 	// usedBefore is diskUsed at the beginning.
 	usedBefore int64
 	// views are the directories where a build's snapshots are laid out beside the root.
 	views map[string]map[*snapshot]string
 }
+
+// mountPoints are directories that an image has once something has run in it: runc makes them to mount what is there. In
+// place they are the container's, so that they must be put into the layer by name.
+var mountPoints = []string{"/dev", "/proc", "/sys"}
 
 // newInPlace makes this process's root a place. Whether that root may be used up must be clear before.
 func newInPlace(own string) (*inPlace, error) {
@@ -51,7 +67,8 @@ func newInPlace(own string) (*inPlace, error) {
 			p.around[dir] = true
 		}
 	}
-	return p, nil
+	p.lent, err = lentBy(p.keep)
+	return p, err
 }
 
 func (p *inPlace) parallel() bool { return false }
@@ -64,6 +81,14 @@ func (p *inPlace) skip(path string) bool {
 		}
 	}
 	return false
+}
+
+// note is skip for what an image brings: it remembers which mount points are among it.
+func (p *inPlace) note(path string) bool {
+	if slices.Contains(mountPoints, path) {
+		p.points[path] = true
+	}
+	return p.skip(path)
 }
 
 func (p *inPlace) addImage(_ context.Context, _ string, layers []io.Reader) (*snapshot, error) {
@@ -103,13 +128,30 @@ func (p *inPlace) change(ctx context.Context, build string, below *snapshot, do 
 		return nil, err
 	}
 	before := p.state
-	p.current = nil // until it is known what the root holds
-	if err := do("/"); err != nil {
+	p.current, p.ran = nil, nil // until it is known what the root holds
+	err := do("/")
+	if errors.Is(err, unix.EBUSY) {
+		err = fmt.Errorf("%w: the container that builds in place has something of its own there; %s", err, elsewhere)
+	}
+	if files, devices, restoreErr := p.lent.restore(); err == nil {
+		if err = restoreErr; err == nil && len(files)+len(devices) > 0 {
+			err = notTheImages(append(files, devices...)...)
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	s, after, err := p.commit(ctx, below, "/", before)
 	p.current, p.state = s, after
 	return s, err
+}
+
+// elsewhere is what to do about what cannot be built in place.
+const elsewhere = "build on a runner with a Docker socket, or leave it out"
+
+// notTheImages is the error of an operation that writes where the image has no place in the root.
+func notTheImages(paths ...string) error {
+	return fmt.Errorf("it changes %s, which the container that builds in place has of its own; %s", strings.Join(paths, ", "), elsewhere)
 }
 
 // changeBeside makes a layer that lies on nothing, such as that of COPY --link: the root is left as it is.
@@ -140,7 +182,16 @@ func (p *inPlace) commit(ctx context.Context, below *snapshot, root string, befo
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := layer.Write(f, root, changes, layer.PackOptions{}); err != nil {
+	var options layer.PackOptions
+	if p.ran != nil {
+		options.MountPointTime = *p.ran
+		for _, path := range mountPoints {
+			if !p.points[path] {
+				options.MountPoints, p.points[path] = append(options.MountPoints, path), true
+			}
+		}
+	}
+	if err := layer.Write(f, root, changes, options); err != nil {
 		return nil, nil, err
 	}
 	return &snapshot{below: below, blobs: []*os.File{f}}, after, nil
@@ -162,10 +213,11 @@ func (p *inPlace) checkout(ctx context.Context, build string, s *snapshot) error
 		if err := p.putAside(build); err != nil {
 			return err
 		}
+		p.points = map[string]bool{}
 	}
 	p.current = nil
 	for _, layer := range missing {
-		if err := p.apply(ctx, "/", layer, p.skip); err != nil {
+		if err := p.apply(ctx, "/", layer, p.note); err != nil {
 			return err
 		}
 	}

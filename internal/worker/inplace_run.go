@@ -24,6 +24,7 @@ func (p *inPlace) run(ctx context.Context, process sandbox.Process) error {
 	if !process.Network {
 		return errors.New("the build cannot have a network of its own here")
 	}
+	p.ran = &process.MountPointTime
 	return p.placed(ctx, process.Mounts, func() error { return p.command(ctx, process) })
 }
 
@@ -42,10 +43,21 @@ func (p *inPlace) placed(ctx context.Context, mounts []sandbox.Mount, do func() 
 	return p.placed(ctx, mounts[1:], do)
 }
 
+// command runs a process. What it makes in /dev goes with it, as everywhere; the network's files it may not change.
 func (p *inPlace) command(ctx context.Context, process sandbox.Process) error {
 	process.Unconfined, process.Mounts, process.Hostname = true, nil, ""
-	defer killStrays()
-	return process.Run(ctx)
+	err := process.Run(ctx)
+	killStrays()
+	files, _, restoreErr := p.lent.restore()
+	switch {
+	case err != nil:
+		return err
+	case restoreErr != nil:
+		return restoreErr
+	case len(files) > 0:
+		return notTheImages(files...)
+	}
+	return nil
 }
 
 // killStrays ends what a command left running. Whatever has lost its parent becomes this process's child (becomeReaper).
@@ -91,11 +103,12 @@ func (p *inPlace) placeMount(ctx context.Context, m sandbox.Mount) (undo func() 
 		return nil, err
 	}
 	aside := filepath.Join(p.own, "aside-"+strconv.Itoa(p.nextNumber()))
-	there := true
-	if err := os.Rename(target, aside); errors.Is(err, os.ErrNotExist) {
-		there = false
-	} else if err != nil {
-		return nil, err
+	_, err = os.Lstat(target)
+	there := !errors.Is(err, os.ErrNotExist)
+	if there {
+		if err := os.Rename(target, aside); err != nil {
+			return nil, err
+		}
 	}
 	back, err := p.show(ctx, m, target)
 	return func() error {
