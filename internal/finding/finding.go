@@ -14,6 +14,8 @@ type Severity string
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
+	// Off is no severity of a finding: it is what a hub sets for a rule that it does not want.
+	Off Severity = "off"
 )
 
 // Range is a place in a text file. Lines and columns count from 1; columns count Unicode code points, as the YAML
@@ -34,13 +36,23 @@ type Finding struct {
 	// Rule is the rule's id, such as "manifest/name".
 	Rule     string   `json:"rule"`
 	Severity Severity `json:"severity"`
-	// File is relative to the repository, with slashes.
+	// File is relative to the repository, with slashes; empty for what stands in no file, such as a commit's message.
 	File string `json:"file"`
 	Range
 	// Message says what is wrong, what was expected and how to mend it.
 	Message string `json:"message"`
 	// Help is the address of the rule's paragraph in the README.
 	Help string `json:"help"`
+	// Fix is what mends it for certain; nil where there is no such thing.
+	Fix *Fix `json:"fix,omitempty"`
+	// Ignored is the reason that a comment in the file gives for letting it pass; empty where it counts.
+	Ignored string `json:"ignored,omitempty"`
+}
+
+// Fix is a text that takes the place of a range on one line.
+type Fix struct {
+	Range
+	Text string `json:"text"`
 }
 
 const readme = "https://github.com/jina/hub-publish"
