@@ -35,6 +35,7 @@ type API interface {
 	PullRequestChanges(ctx context.Context, number int) ([]history.Change, error)
 	CompareChanges(ctx context.Context, base, head string) ([]history.Change, string, error)
 	File(ctx context.Context, commit, path string) ([]byte, error)
+	CommitsAPI
 }
 
 var _ API = (*forge.Client)(nil)
