@@ -153,25 +153,6 @@ func (r *Repository) File(commit, path string) ([]byte, error) {
 	return io.ReadAll(reader)
 }
 
-// Uncommitted are the paths that differ between the commit that is checked out and the files in the workspace.
-func (r *Repository) Uncommitted() ([]Change, error) {
-	worktree, err := r.git.Worktree()
-	if err != nil {
-		return nil, fmt.Errorf("look for uncommitted changes: %w", err)
-	}
-	status, err := worktree.Status()
-	if err != nil {
-		return nil, fmt.Errorf("look for uncommitted changes: %w", err)
-	}
-	var changes []Change
-	for path, s := range status {
-		if s.Worktree != git.Unmodified || s.Staging != git.Unmodified {
-			changes = append(changes, Change{Path: path, Removed: s.Worktree == git.Deleted || s.Staging == git.Deleted})
-		}
-	}
-	return changes, nil
-}
-
 // Upstream is the commit that a contributor's branch will be merged into, as far as the workspace knows: the remote's
 // default branch, else main or master, of the remote or local.
 func (r *Repository) Upstream() (string, error) {

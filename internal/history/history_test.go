@@ -3,13 +3,17 @@ package history_test
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
@@ -267,15 +271,91 @@ func TestFileOutOfReach(t *testing.T) {
 func TestUncommitted(t *testing.T) {
 	t.Parallel()
 	repository := historytest.New(t)
-	repository.Commit(t, files{"same": "1", "d/changed": "1", "gone": "1", ".gitignore": "*.pyc\n"})
+	repository.Commit(t, files{"same": "1", "d/changed": "1", "gone": "1", ".gitignore": "*.pyc\nbuild/\n!kept.pyc\n", "d/deep/file": "1", "mode": "1"})
 	r := repository.Open(t)
 	if got, err := r.Uncommitted(); err != nil || len(got) > 0 {
 		t.Fatalf("right after a commit: got %+v, %v", got, err)
 	}
-	repository.Write(t, files{"d/changed": "2", "gone": historytest.Gone, "e/new": "1", "e/ignored.pyc": "1"})
-	want := []history.Change{{Path: "d/changed"}, {Path: "e/new"}, {Path: "gone", Removed: true}}
-	if got, err := r.Uncommitted(); err != nil || !slices.Equal(sorted(got), want) {
+	repository.Write(t, files{
+		"d/changed": "2", "gone": historytest.Gone, "e/new": "1", "e/ignored.pyc": "1", "e/kept.pyc": "1", "build/new": "1",
+		"e/.gitignore": "new.txt\n", "e/new.txt": "1", "e/f/new.txt": "1", "d/deep/file": historytest.Gone,
+	})
+	repository.Write(t, files{"d/deep/file/in": "1"})
+	if err := os.Chmod(filepath.Join(repository.Dir, "mode"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want := []history.Change{
+		{Path: "d/changed"}, {Path: "d/deep/file", Removed: true}, {Path: "d/deep/file/in"}, {Path: "e/.gitignore"},
+		{Path: "e/kept.pyc"}, {Path: "e/new"}, {Path: "gone", Removed: true}, {Path: "mode"},
+	}
+	if got, err := r.Uncommitted(); err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+}
+
+// TestUncommittedIsGoGits makes random changes, some of them staged, and compares with what go-git's Status says.
+func TestUncommittedIsGoGits(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 0))
+			name := func() string {
+				return fmt.Sprintf("%c/%c/%d", 'a'+rune(random.IntN(3)), 'a'+rune(random.IntN(3)), random.IntN(4))
+			}
+			repository := historytest.New(t)
+			begin := files{".gitignore": "3\n"}
+			for range 20 {
+				begin[name()] = "1"
+			}
+			repository.Commit(t, begin)
+			opened, err := git.PlainOpen(repository.Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			worktree, err := opened.Worktree()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 10 {
+				path := name()
+				file := filepath.Join(repository.Dir, path)
+				switch random.IntN(4) {
+				case 0:
+					err = os.RemoveAll(file)
+				case 1:
+					err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(fmt.Sprint(random.IntN(3))), 0o644))
+				case 2:
+					_ = os.Chmod(file, 0o755) // it may not be there
+				case 3:
+					_, _ = worktree.Add(filepath.Dir(path)) // it may not be there
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			status, err := worktree.Status()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]bool{}
+			for path, s := range status {
+				if s.Worktree != git.Unmodified || s.Staging != git.Unmodified {
+					want[path] = true
+				}
+			}
+			changes, err := repository.Open(t).Uncommitted()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]bool{}
+			for _, c := range changes {
+				got[c.Path] = true
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("got %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+			}
+		})
 	}
 }
 

@@ -72,14 +72,22 @@ func treeEntry(dir string, entry fs.DirEntry) (e object.TreeEntry, ok bool, err 
 		e.Mode, e.Hash = filemode.Symlink, plumbing.ComputeHash(plumbing.BlobObject, []byte(target))
 		return e, true, err
 	case mode.IsRegular():
-		e.Mode = filemode.Regular
-		if mode&0o100 != 0 {
-			e.Mode = filemode.Executable
-		}
+		e.Mode = fileMode(mode)
 		e.Hash, err = blobHash(path, info.Size())
 		return e, true, err
 	}
 	return e, false, errors.New(path + " is neither a file, a directory nor a link")
+}
+
+// fileMode is what git records of a file's or link's mode.
+func fileMode(mode fs.FileMode) filemode.FileMode {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return filemode.Symlink
+	case mode&0o100 != 0:
+		return filemode.Executable
+	}
+	return filemode.Regular
 }
 
 func blobHash(path string, size int64) (plumbing.Hash, error) {
