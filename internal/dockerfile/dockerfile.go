@@ -18,8 +18,9 @@ import (
 type File struct {
 	Stages []instructions.Stage
 	// Args are the ARG instructions before the first FROM.
-	Args []instructions.ArgCommand
-	data []byte
+	Args   []instructions.ArgCommand
+	data   []byte
+	escape rune
 }
 
 // SyntaxError says on which line a Dockerfile stops being one.
@@ -47,7 +48,7 @@ func Parse(data []byte) (*File, error) {
 	if len(stages) == 0 {
 		return nil, &SyntaxError{1, "the Dockerfile has no FROM; begin it with one"}
 	}
-	return &File{Stages: stages, Args: args, data: data}, nil
+	return &File{Stages: stages, Args: args, data: data, escape: result.EscapeToken}, nil
 }
 
 // locationInText is how the instruction parser tells a line in the text of its errors; the line is given apart.

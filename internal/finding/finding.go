@@ -79,11 +79,11 @@ func Sort(findings []Finding) {
 	})
 }
 
-// Count is how many findings have the severity.
+// Count is how many findings have the severity. Those that are let pass do not count.
 func Count(findings []Finding, severity Severity) int {
 	n := 0
 	for _, f := range findings {
-		if f.Severity == severity {
+		if f.Severity == severity && f.Ignored == "" {
 			n++
 		}
 	}

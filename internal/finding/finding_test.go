@@ -33,7 +33,10 @@ func TestSort(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	t.Parallel()
-	findings := []finding.Finding{{Severity: finding.Error}, {Severity: finding.Warning}, {Severity: finding.Error}}
+	findings := []finding.Finding{
+		{Severity: finding.Error}, {Severity: finding.Warning}, {Severity: finding.Error},
+		{Severity: finding.Error, Ignored: "a reason"}, {Severity: finding.Warning, Ignored: "a reason"},
+	}
 	if n := finding.Count(findings, finding.Error); n != 2 {
 		t.Errorf("%d errors, want 2", n)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/jina/hub-publish/internal/manifest"
@@ -22,8 +23,8 @@ type Bundle struct {
 	HasManifest bool
 	// Removed reports that the bundle was at the base and is gone at the head.
 	Removed bool
-	// Changed reports that a file of the bundle differs between the base and the head.
-	Changed bool
+	// Changed are the bundle's paths that differ between the base and the head; those that are gone are among them.
+	Changed []string
 	// Base is the bundle's manifest at the base; nil for a new bundle, and where there is no base to compare with.
 	Base *manifest.Manifest
 	// Place is where the bundle stands in the layout.
@@ -46,6 +47,56 @@ func (h *Hub) Load(dir string) (*Bundle, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// File is one of a bundle's files, or a link; directories are not listed.
+type File struct {
+	// Path is relative to the repository.
+	Path string
+	// Size is in bytes.
+	Size int64
+	// Link is where a symbolic link points to; empty for a file.
+	Link string
+}
+
+// MaxFiles is how many of a bundle's files are listed. A bundle has some ten; beyond this its listing is cut, so that a
+// hostile one costs no more.
+const MaxFiles = 100_000
+
+// Files are the files in a bundle's directory, hidden ones included, but not those of a bundle below it, sorted by path.
+func (h *Hub) Files(dir string) ([]File, error) {
+	var files []File
+	err := fs.WalkDir(h.files, dir, func(p string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // gone while we looked
+		case err != nil:
+			return err
+		case entry.IsDir() && p != dir && h.Has(p, manifest.File):
+			return fs.SkipDir
+		case entry.IsDir():
+			return nil
+		case len(files) == MaxFiles:
+			return fs.SkipAll
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil
+		}
+		file := File{Path: p, Size: info.Size()}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			if file.Link, err = fs.ReadLink(h.files, p); err != nil {
+				return err
+			}
+		}
+		files = append(files, file)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the files of %s: %w", dir, err)
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
 }
 
 // ManifestPath is where the bundle's manifest is, or should be.

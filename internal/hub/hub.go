@@ -4,22 +4,22 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/manifest"
 )
-
-// Kinds are the kinds of executor that a hub knows.
-var Kinds = []string{"classifier", "crafter", "encoder", "evaluator", "indexer", "ranker", "segmenter", "trainer"}
-
-// Types are the types of bundle that a hub knows.
-var Types = []string{"pod", "app"}
 
 // Required are the manifest's keys that have no default.
 var Required = []string{"name", "kind", "type", "description"}
@@ -38,51 +38,55 @@ func KindFolder(kind string) string { return kind + "s" }
 
 // Hub is one state of a hub's files.
 type Hub struct {
-	files fs.FS
-	root  string
+	files  fs.FS
+	root   string
+	kinds  []string
+	groups config.Groups
 }
 
-// Open finds the kind folders in a repository's files. With an empty root they are looked for in executors,
-// hub/executors, hub and the top; the first that holds a kind folder wins.
-func Open(files fs.FS, root string) (*Hub, error) {
-	if root != "" {
-		root = path.Clean(root)
-		if info, err := fs.Stat(files, root); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("root: there is no directory %q in the repository; name the directory that holds the kind folders (encoders, indexers, …)", root)
+// Open finds the kind folders in a repository's files. They are in root, else in the root that the configuration names.
+// With neither they are looked for in executors, hub/executors, hub and the top; the first that holds a kind folder wins.
+func Open(files fs.FS, root string, c *config.Config) (*Hub, error) {
+	h := &Hub{files, cmp.Or(root, c.Layout.Root), c.Kinds, c.Layout.Groups}
+	if h.root != "" {
+		h.root = path.Clean(h.root)
+		if info, err := fs.Stat(files, h.root); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("root: there is no directory %q in the repository; name the directory that holds the kind folders (encoders, indexers, …)", h.root)
 		}
-		return &Hub{files, root}, nil
+		return h, nil
 	}
-	found := "."
+	h.root = "."
 	for _, candidate := range roots {
 		info, err := fs.Stat(files, candidate)
 		if err != nil || !info.IsDir() {
 			continue
 		}
-		holds, err := holdsKindFolder(files, candidate)
+		holds, err := h.holdsKindFolder(candidate)
 		if err != nil {
 			return nil, err
 		}
 		if holds {
-			return &Hub{files, candidate}, nil
+			h.root = candidate
+			return h, nil
 		}
-		if found == "." {
-			found = candidate
+		if h.root == "." {
+			h.root = candidate
 		}
 	}
-	return &Hub{files, found}, nil
+	return h, nil
 }
 
-func holdsKindFolder(files fs.FS, dir string) (bool, error) {
-	entries, err := fs.ReadDir(files, dir)
+func (h *Hub) holdsKindFolder(dir string) (bool, error) {
+	entries, err := fs.ReadDir(h.files, dir)
 	if err != nil {
 		return false, fmt.Errorf("look for kind folders: %w", err)
 	}
-	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() && kindOf(e.Name()) != "" }), nil
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() && h.kindOf(e.Name()) != "" }), nil
 }
 
 // kindOf is the kind that a folder's name stands for, or "".
-func kindOf(folder string) string {
-	for _, kind := range Kinds {
+func (h *Hub) kindOf(folder string) string {
+	for _, kind := range h.kinds {
 		if folder == kind || folder == KindFolder(kind) {
 			return kind
 		}
@@ -99,12 +103,11 @@ type Place struct {
 	Kind string
 	// Folder is the kind folder's name as it is written, singular or plural.
 	Folder string
-	// Depth counts the levels below the kind folder: 1 or 2 for a well-placed bundle.
+	// Depth counts the levels below the kind folder.
 	Depth int
+	// WellPlaced reports whether a bundle may stand here: one level below the kind folder, or two with a group's folder.
+	WellPlaced bool
 }
-
-// WellPlaced reports whether a bundle may stand here.
-func (p Place) WellPlaced() bool { return p.Kind != "" && (p.Depth == 1 || p.Depth == 2) }
 
 // PlaceOf tells where a directory stands.
 func (h *Hub) PlaceOf(dir string) Place {
@@ -116,11 +119,11 @@ func (h *Hub) PlaceOf(dir string) Place {
 		}
 	}
 	parts := strings.Split(below, "/")
-	kind := kindOf(parts[0])
+	kind, depth := h.kindOf(parts[0]), len(parts)-1
 	if kind == "" {
 		return Place{}
 	}
-	return Place{Kind: kind, Folder: parts[0], Depth: len(parts) - 1}
+	return Place{Kind: kind, Folder: parts[0], Depth: depth, WellPlaced: h.groups.Allows(depth)}
 }
 
 // Has reports whether the directory holds a regular file, or a link to one, of this name.
@@ -132,18 +135,19 @@ func (h *Hub) Has(dir, name string) bool {
 // IsBundle reports whether the directory is a bundle: it holds a manifest in a place or with the signs of a bundle's,
 // or it stands where a bundle would and holds a file that only bundles have.
 func (h *Hub) IsBundle(dir string) bool {
+	return h.isBundle(dir, func(name string) bool { return h.Has(dir, name) })
+}
+
+// isBundle is IsBundle where has tells what the directory has.
+func (h *Hub) isBundle(dir string, has func(name string) bool) bool {
 	if dir == "." || Hidden(dir) {
 		return false
 	}
 	place := h.PlaceOf(dir)
-	if h.Has(dir, manifest.File) {
-		return place.Kind != "" || h.Has(dir, Dockerfile) || h.looksLikeManifest(path.Join(dir, manifest.File))
+	if has(manifest.File) {
+		return place.Kind != "" || has(Dockerfile) || h.looksLikeManifest(path.Join(dir, manifest.File))
 	}
-	return place.WellPlaced() && h.hasMark(dir) && !(place.Depth == 2 && h.IsBundle(path.Dir(dir)))
-}
-
-func (h *Hub) hasMark(dir string) bool {
-	return slices.ContainsFunc(marks, func(name string) bool { return h.Has(dir, name) })
+	return (place.Depth == 1 || place.Depth == 2) && slices.ContainsFunc(marks, has) && !(place.Depth == 2 && h.IsBundle(path.Dir(dir)))
 }
 
 func (h *Hub) looksLikeManifest(file string) bool {
@@ -208,28 +212,58 @@ func (h *Hub) Exists(dir string) bool {
 
 // Bundles are the paths of all bundles, sorted. Hidden directories are not looked into.
 func (h *Hub) Bundles() ([]string, error) {
-	var bundles []string
-	err := fs.WalkDir(h.files, ".", func(p string, entry fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil // gone while we looked
-		case err != nil:
-			return err
-		case !entry.IsDir():
-			return nil
-		case Hidden(p):
-			return fs.SkipDir
-		}
-		if h.IsBundle(p) {
-			bundles = append(bundles, p)
-		}
-		return nil
-	})
+	s := search{hub: h}
+	s.group.SetLimit(2 * runtime.GOMAXPROCS(0))
+	err := errors.Join(s.look("."), s.group.Wait())
 	if err != nil {
 		return nil, fmt.Errorf("look for bundles: %w", err)
 	}
-	slices.Sort(bundles)
-	return bundles, nil
+	slices.Sort(s.bundles)
+	return s.bundles, nil
+}
+
+// search looks for bundles in several directories at a time.
+type search struct {
+	hub     *Hub
+	group   errgroup.Group
+	mutex   sync.Mutex
+	bundles []string
+}
+
+func (s *search) look(dir string) error {
+	entries, err := fs.ReadDir(s.hub.files, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // gone while we looked
+	}
+	if err != nil {
+		return err
+	}
+	if s.hub.isBundle(dir, func(name string) bool { return s.hub.holds(dir, entries, name) }) {
+		s.mutex.Lock()
+		s.bundles = append(s.bundles, dir)
+		s.mutex.Unlock()
+	}
+	for _, entry := range entries {
+		below := path.Join(dir, entry.Name())
+		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		if !s.group.TryGo(func() error { return s.look(below) }) {
+			if err := s.look(below); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// holds is Has for a directory whose entries, sorted by name, are read.
+func (h *Hub) holds(dir string, entries []fs.DirEntry, name string) bool {
+	i, found := slices.BinarySearchFunc(entries, name, func(e fs.DirEntry, name string) int { return strings.Compare(e.Name(), name) })
+	if !found {
+		return false
+	}
+	return entries[i].Type().IsRegular() || entries[i].Type()&fs.ModeSymlink != 0 && h.Has(dir, name)
 }
 
 // Hidden reports whether a part of the path begins with a dot.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/manifest"
 )
@@ -26,7 +27,7 @@ func files(paths ...string) fs.FS {
 
 func open(t *testing.T, files fs.FS, root string) *hub.Hub {
 	t.Helper()
-	h, err := hub.Open(files, root)
+	h, err := hub.Open(files, root, config.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestOpenRefusesARootThatIsNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := hub.Open(files("executors/README.md"), root)
+			_, err := hub.Open(files("executors/README.md"), root, config.Default())
 			if err == nil || !strings.Contains(err.Error(), "root: there is no directory \""+root+"\"") {
 				t.Errorf("the error is %v; it should name the root %q", err, root)
 			}
@@ -108,8 +109,8 @@ func TestPlaceOf(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := open(t, files("executors/x"), c.root).PlaceOf(c.dir)
-			if got != c.want || got.WellPlaced() != c.well {
-				t.Errorf("PlaceOf(%q) = %+v, well placed %t; want %+v, %t", c.dir, got, got.WellPlaced(), c.want, c.well)
+			if c.want.WellPlaced = c.well; got != c.want {
+				t.Errorf("PlaceOf(%q) = %+v; want %+v", c.dir, got, c.want)
 			}
 		})
 	}
@@ -244,7 +245,7 @@ func TestLoad(t *testing.T) {
 			if b.HasManifest != c.hasManifest || (b.Manifest != nil) != c.parses || (b.SyntaxError != nil) != c.explain {
 				t.Errorf("manifest there %t, parsed %v, syntax error %v", b.HasManifest, b.Manifest, b.SyntaxError)
 			}
-			if want := (hub.Place{Kind: "encoder", Folder: "encoders", Depth: 1}); b.Place != want {
+			if want := (hub.Place{Kind: "encoder", Folder: "encoders", Depth: 1, WellPlaced: true}); b.Place != want {
 				t.Errorf("the place is %+v, want %+v", b.Place, want)
 			}
 		})

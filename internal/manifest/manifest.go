@@ -57,7 +57,7 @@ func (f Field) IsString() bool { return f.Value.Kind == yaml.ScalarNode && f.Val
 type Manifest struct {
 	// Fields are in the file's order.
 	Fields []Field
-	source source
+	data   []byte
 }
 
 // SyntaxError says where a manifest stops being one.
@@ -85,7 +85,7 @@ func Parse(data []byte) (*Manifest, error) {
 	} else if err != nil {
 		return nil, text.syntaxError(err)
 	}
-	m := &Manifest{source: text}
+	m := &Manifest{data: data}
 	top := document.Content[0]
 	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
 		return m, nil
@@ -96,7 +96,7 @@ func Parse(data []byte) (*Manifest, error) {
 	seen := map[string]finding.Range{}
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
-		f := Field{Key: key.Value, KeyAt: m.source.extent(key), Value: value, At: m.source.extent(value)}
+		f := Field{Key: key.Value, KeyAt: text.extent(key), Value: value, At: text.extent(value)}
 		if value.Kind == yaml.AliasNode {
 			f.Value = value.Alias
 		}
@@ -116,6 +116,23 @@ func Parse(data []byte) (*Manifest, error) {
 		return nil, text.syntaxError(err)
 	}
 	return m, nil
+}
+
+// CheckYAML says where a text stops being YAML, of one document or several; nil where it is YAML throughout.
+func CheckYAML(data []byte) *SyntaxError {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if line := notUTF8(data); line > 0 {
+		return &SyntaxError{finding.Line(line), "the file is not UTF-8 text; save it as UTF-8"}
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var document yaml.Node
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return newSource(data).syntaxError(err)
+		}
+	}
 }
 
 var (
@@ -152,6 +169,9 @@ func notUTF8(data []byte) int {
 	return 0
 }
 
+// Data is the manifest's text, without a byte order mark.
+func (m *Manifest) Data() []byte { return m.data }
+
 // Field is the field with this key.
 func (m *Manifest) Field(key string) (Field, bool) {
 	for _, f := range m.Fields {
@@ -176,8 +196,9 @@ func (m *Manifest) Items(f Field) []Field {
 	if f.Value.Kind != yaml.SequenceNode {
 		return nil
 	}
+	text := newSource(m.data)
 	for _, n := range f.Value.Content {
-		item := Field{Key: f.Key, KeyAt: f.KeyAt, Value: n, At: m.source.extent(n)}
+		item := Field{Key: f.Key, KeyAt: f.KeyAt, Value: n, At: text.extent(n)}
 		if n.Kind == yaml.AliasNode {
 			item.Value = n.Alias
 		}

@@ -14,10 +14,10 @@ var bundlePlacement = &Rule{
 	About:    "A bundle stands at `<root>/<kinds>/[<group>/]<Name>/`, in the folder of the kind that its manifest names.",
 	Check: func(p *Pass) {
 		kind := p.Text("kind")
-		known := slices.Contains(hub.Kinds, kind)
+		known := slices.Contains(p.Config.Kinds, kind)
 		switch {
 		case !p.HasManifest:
-		case !p.Place.WellPlaced():
+		case !p.Place.WellPlaced:
 			p.Report(p.ManifestPath(), finding.Line(1), "the bundle %s stands outside of the hub's layout; move it to %s", p.Path, p.target(kind, known))
 		case known && kind != p.Place.Kind:
 			f, _ := p.field("kind")

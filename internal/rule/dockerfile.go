@@ -35,14 +35,11 @@ var dockerfileUnsupported = &Rule{
 	},
 }
 
-// dockerfile is the bundle's parsed Dockerfile.
-func (p *Pass) dockerfile() (*dockerfile.File, error) {
-	if !p.Hub.Has(p.Path, hub.Dockerfile) {
-		return nil, errors.New("no Dockerfile") // bundle/missing-file's matter
-	}
-	data, err := p.Hub.Read(p.DockerfilePath())
+// parseDockerfile reads a bundle's Dockerfile.
+func (c *Checker) parseDockerfile(b *hub.Bundle, read func(file string) ([]byte, error)) (*dockerfile.File, error) {
+	data, err := read(b.DockerfilePath())
 	if err != nil {
-		return nil, err
+		return nil, err // bundle/missing-file's matter
 	}
 	return dockerfile.Parse(data)
 }

@@ -1,6 +1,12 @@
 package rule
 
-import "github.com/jina/hub-publish/internal/finding"
+import (
+	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/ignore"
+)
+
+// ignoreDirective is checked with each bundle's findings, once all are there.
+var ignoreDirective = &Rule{ID: ignore.ID, Severity: ignore.Severity, About: ignore.About}
 
 // The rules below are checked by the parts of a run that come after the files: the build and the publication.
 var (
@@ -9,6 +15,18 @@ var (
 		ID:       "build/failed",
 		Severity: finding.Error,
 		About:    "The image builds.",
+	}
+	// ImageEntrypoint points at the Dockerfile's last FROM.
+	ImageEntrypoint = &Rule{
+		ID:       "image/entrypoint",
+		Severity: finding.Error,
+		About:    "The built image has an entry point or a command.",
+	}
+	// VersionPublished points at the manifest's version.
+	VersionPublished = &Rule{
+		ID:       "version/published",
+		Severity: finding.Error,
+		About:    "A pull request's version is not in the registry yet, made from other files.",
 	}
 	// PublishExists points at the manifest's version.
 	PublishExists = &Rule{

@@ -10,9 +10,6 @@ import (
 	"github.com/jina/hub-publish/internal/hub"
 )
 
-// namePattern is the pattern of the hub's document.
-var namePattern = regexp.MustCompile(`^[a-zA-Z_$][a-zA-Z_\s\-$0-9]{3,20}$`)
-
 var (
 	nameStart     = regexp.MustCompile(`^[a-zA-Z_$]`)
 	nameForbidden = regexp.MustCompile(`[^a-zA-Z_\s\-$0-9]`)
@@ -24,7 +21,11 @@ var manifestName = &Rule{
 	About:    "The name has 4 to 21 characters, begins with a letter, `_` or `$`, and goes on with letters, digits, spaces, `_`, `-` and `$`.",
 	Check: func(p *Pass) {
 		f, ok := p.text("name")
-		if !ok || namePattern.MatchString(f.Text()) {
+		if !ok || p.Config.NamePattern.MatchString(f.Text()) {
+			return
+		}
+		if pattern := p.Config.NamePattern.String(); pattern != defaults.NamePattern.String() {
+			p.Report(p.ManifestPath(), f.At, "the name %q is not allowed: this hub's names match `%s`", shorten(f.Text()), pattern)
 			return
 		}
 		name, why := f.Text(), ""
@@ -51,7 +52,7 @@ var manifestImageName = &Rule{
 	Check: func(p *Pass) {
 		f, ok := p.text("name")
 		repository := hub.Repository(p.Manifest)
-		if !ok || repository == "" || !namePattern.MatchString(f.Text()) {
+		if !ok || repository == "" || !p.Config.NamePattern.MatchString(f.Text()) {
 			return // manifest/name and manifest/required have said what is wrong
 		}
 		if _, err := reference.WithName("hub.invalid/" + repository); err != nil {

@@ -17,8 +17,16 @@ var manifestUnknownKey = &Rule{
 		}
 		known := slices.Sorted(maps.Keys(valueTypes))
 		for _, f := range p.Manifest.Fields {
-			if !slices.Contains(known, f.Key) {
-				p.Report(p.ManifestPath(), f.KeyAt, "the Hub does not know the key %q;%s known keys are %s", shorten(f.Key), didYouMean(f.Key, known), list(known))
+			if slices.Contains(known, f.Key) {
+				continue
+			}
+			const message = "the Hub does not know the key %q;%s known keys are %s"
+			args := []any{shorten(f.Key), didYouMean(f.Key, known), list(known)}
+			n := nearest(f.Key, known)
+			if _, there := p.Manifest.Field(n); n != "" && !there {
+				p.Mend(p.ManifestPath(), f.KeyAt, n, message, args...)
+			} else {
+				p.Report(p.ManifestPath(), f.KeyAt, message, args...)
 			}
 		}
 	},

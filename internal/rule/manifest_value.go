@@ -6,34 +6,31 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/finding"
-	"github.com/jina/hub-publish/internal/hub"
 )
+
+var defaults = config.Default()
 
 var manifestKind = &Rule{
 	ID:       "manifest/kind",
 	Severity: finding.Error,
-	About:    "The kind is one of " + list(hub.Kinds) + ".",
-	Check:    func(p *Pass) { p.oneOf("kind", hub.Kinds) },
+	About:    "The kind is one of " + list(defaults.Kinds) + ".",
+	Check:    func(p *Pass) { p.oneOf("kind", p.Config.Kinds) },
 }
 
 var manifestType = &Rule{
 	ID:       "manifest/type",
 	Severity: finding.Error,
-	About:    "The type is one of " + list(hub.Types) + ".",
-	Check:    func(p *Pass) { p.oneOf("type", hub.Types) },
+	About:    "The type is one of " + list(defaults.Types) + ".",
+	Check:    func(p *Pass) { p.oneOf("type", p.Config.Types) },
 }
-
-// licenses are the licences that the hub's document links to.
-var licenses = strings.Fields(`afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc
-	cc-by-4.0 cc-by-sa-4.0 cc0-1.0 ecl-2.0 epl-1.0 eupl-1.1 gpl gpl-2.0 gpl-3.0 isc lgpl lgpl-2.1 lgpl-3.0 lppl-1.3c mit mpl-2.0
-	ms-pl ncsa ofl-1.1 osl-3.0 postgresql unlicense wtfpl zlib`)
 
 var manifestLicense = &Rule{
 	ID:       "manifest/license",
 	Severity: finding.Error,
-	About:    "The license is one of " + list(licenses) + ".",
-	Check:    func(p *Pass) { p.oneOf("license", licenses) },
+	About:    "The license is one of " + list(defaults.Licenses) + ".",
+	Check:    func(p *Pass) { p.oneOf("license", p.Config.Licenses) },
 }
 
 var manifestVersion = &Rule{

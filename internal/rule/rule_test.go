@@ -10,13 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/jina/hub-publish/internal/example"
 	"github.com/jina/hub-publish/internal/finding"
-	"github.com/jina/hub-publish/internal/hub"
-	"github.com/jina/hub-publish/internal/manifest"
 	"github.com/jina/hub-publish/internal/rule"
 )
 
@@ -24,10 +22,10 @@ var update = flag.Bool("update", false, "write what the rules say into testdata"
 
 const cases = "../../testdata/rules"
 
-// want is the file of a case that holds the findings; files below base/ are the base's.
+// want is the file of a case that holds the findings.
 const want = "want"
 
-// TestRules runs all rules on each case: a hub as a txtar archive, and the findings that it must give, one a line.
+// TestRules runs each rule on its case: a hub as a txtar archive, and the findings that it must give, one a line.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	for _, r := range rule.All {
@@ -41,11 +39,35 @@ func TestRules(t *testing.T) {
 			if err != nil {
 				t.Fatalf("each rule has a case: %v", err)
 			}
-			got := check(t, archive)
+			got := check(t, archive, "", r.ID)
 			if !strings.Contains(got, "["+r.ID+"]") {
-				t.Errorf("the case does not break the rule; the findings are:\n%s", got)
+				t.Errorf("the case does not break the rule")
 			}
 			hold(t, path, archive, got)
+		})
+	}
+}
+
+// TestExamples holds what the README shows of each rule against the rules: the bad bundle breaks it, and the good one
+// breaks none.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	for _, r := range rule.All {
+		if r.Check == nil {
+			continue
+		}
+		t.Run(r.ID, func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(filepath.Join("../../testdata/examples", r.ID+".txtar"))
+			if err != nil {
+				t.Fatalf("each rule has an example: %v", err)
+			}
+			if got := check(t, archive, "bad/", r.ID); got == "" {
+				t.Error("the bad bundle does not break the rule")
+			}
+			if got := check(t, archive, "good/", ""); got != "" {
+				t.Errorf("the good bundle has findings:\n%s", got)
+			}
 		})
 	}
 }
@@ -79,10 +101,11 @@ func TestCorpus(t *testing.T) {
 	files := *archive
 	for _, f := range archive.Files {
 		if dir, ok := strings.CutSuffix(f.Name, "manifest.yml"); ok {
-			files.Files = append(files.Files, txtar.File{Name: dir + "Dockerfile", Data: []byte("FROM scratch\nENTRYPOINT [\"/run\"]\n")})
+			files.Files = append(files.Files, txtar.File{Name: dir + "Dockerfile", Data: []byte("FROM scratch\nENTRYPOINT [\"/run\"]\n")},
+				txtar.File{Name: dir + "README.md"}, txtar.File{Name: dir + "tests/test_it.py"})
 		}
 	}
-	hold(t, path, archive, check(t, &files))
+	hold(t, path, archive, check(t, &files, "", ""))
 }
 
 // hold compares the findings with the archive's last file, or writes them there.
@@ -103,38 +126,17 @@ func hold(t *testing.T, path string, archive *txtar.Archive, got string) {
 	}
 }
 
-// check runs the rules on every bundle of an archive.
-func check(t *testing.T, archive *txtar.Archive) string {
+// check runs the rules on every bundle of a hub in an archive, and shows the findings of one of them, or of all.
+func check(t *testing.T, archive *txtar.Archive, dir, id string) string {
 	t.Helper()
-	files, base := fstest.MapFS{}, map[string][]byte{}
-	for _, f := range archive.Files {
-		if name, ok := strings.CutPrefix(f.Name, "base/"); ok {
-			base[name] = f.Data
-		} else if f.Name != want {
-			files[f.Name] = &fstest.MapFile{Data: f.Data}
-		}
-	}
-	h, err := hub.Open(files, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths, err := h.Bundles()
+	files, base := example.Hub(archive, dir)
+	findings, err := example.Check(files, base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	for _, path := range paths {
-		b, err := h.Load(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if data, ok := base[b.ManifestPath()]; ok {
-			b.Changed = true
-			if b.Base, err = manifest.Parse(data); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, f := range rule.Check(h, b) {
+	for _, f := range findings {
+		if id == "" || f.Rule == id {
 			fmt.Fprintf(&out, "%s:%s: %s: %s [%s]\n", f.File, place(f.Range), f.Severity, f.Message, f.Rule)
 		}
 	}

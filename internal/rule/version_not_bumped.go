@@ -1,6 +1,9 @@
 package rule
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/jina/hub-publish/internal/finding"
@@ -11,7 +14,7 @@ var versionNotBumped = &Rule{
 	Severity: finding.Error,
 	About:    "A bundle with a changed file has a higher version than before.",
 	Check: func(p *Pass) {
-		if p.Manifest == nil || p.Base == nil || !p.Changed {
+		if p.Manifest == nil || p.Base == nil || !slices.ContainsFunc(p.Changed, p.needsVersion) {
 			return
 		}
 		at := finding.Line(1)
@@ -32,6 +35,12 @@ var versionNotBumped = &Rule{
 		if !now.Equal(before) {
 			verb = "goes back from " + before.Original() + " to"
 		}
-		p.Report(p.ManifestPath(), at, "the bundle changed, but its version %s %s; write `version: %s` or higher", verb, now.Original(), next.String())
+		const message = "the bundle changed, but its version %s %s; write `version: %s` or higher"
+		p.Mend(p.ManifestPath(), at, next.String(), message, verb, now.Original(), next.String())
 	},
+}
+
+// needsVersion reports whether a change of one of the bundle's files asks for a new version.
+func (p *Pass) needsVersion(file string) bool {
+	return p.Config.NeedsVersion(strings.TrimPrefix(file, p.Path+"/"))
 }

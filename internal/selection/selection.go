@@ -133,22 +133,25 @@ func (s *selector) wasBundle(dir string) bool {
 	return was
 }
 
-// changed are the bundles that own a changed path.
-func (s *selector) changed() map[string]bool {
-	owners := map[string]bool{}
-	looked := map[string]bool{}
+// changed are the changed paths by the bundle that owns them.
+func (s *selector) changed() map[string][]string {
+	paths := map[string][]string{}
+	owners := map[string]string{} // of directories
 	for _, change := range s.comparison.Changes {
-		if dir := path.Dir(change.Path); !looked[dir] {
-			looked[dir] = true
-			if owner, ok := s.hub.Owner(change.Path, s.wasBundle); ok {
-				owners[owner] = true
-			}
+		dir := path.Dir(change.Path)
+		owner, looked := owners[dir]
+		if !looked {
+			owner, _ = s.hub.Owner(change.Path, s.wasBundle)
+			owners[dir] = owner
+		}
+		if owner != "" {
+			paths[owner] = append(paths[owner], change.Path)
 		}
 	}
-	return owners
+	return paths
 }
 
-func (s *selector) load(dir string, changed bool) (*hub.Bundle, error) {
+func (s *selector) load(dir string, changed []string) (*hub.Bundle, error) {
 	if !s.hub.IsBundle(dir) && !s.hub.Exists(dir) {
 		return &hub.Bundle{Path: dir, Removed: true, Base: s.base[dir]}, nil
 	}

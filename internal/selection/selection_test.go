@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/jina/hub-publish/internal/compare"
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/history/historytest"
@@ -44,7 +45,7 @@ func workspace(t *testing.T, base, change files) (*hub.Hub, *compare.Comparison)
 		e = event.Event{Name: "push", Before: r.Commit(t, base)}
 	}
 	r.Commit(t, change)
-	h, err := hub.Open(os.DirFS(r.Dir), "")
+	h, err := hub.Open(os.DirFS(r.Dir), "", config.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func written(bundles []*hub.Bundle) []string {
 		if b.Removed {
 			line += " removed,"
 		}
-		if b.Changed {
+		if len(b.Changed) > 0 {
 			line += " changed,"
 		}
 		if b.Base == nil {
@@ -387,7 +388,7 @@ func TestAManifestOutOfReachIsAnError(t *testing.T) {
 	before := r.Commit(t, two)
 	r.Commit(t, files{foo + "/manifest.yml": of("Foo", "0.0.1") + "author: me\n"})
 	r.Lose(t, plumbing.ComputeHash(plumbing.BlobObject, []byte(two[foo+"/manifest.yml"])))
-	h, err := hub.Open(os.DirFS(r.Dir), "")
+	h, err := hub.Open(os.DirFS(r.Dir), "", config.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

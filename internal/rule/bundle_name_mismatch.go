@@ -1,0 +1,19 @@
+package rule
+
+import (
+	"path"
+
+	"github.com/jina/hub-publish/internal/finding"
+)
+
+var bundleNameMismatch = &Rule{
+	ID:       "bundle/name-mismatch",
+	Severity: finding.Warning,
+	About:    "A bundle's directory has the name that its manifest tells.",
+	Check: func(p *Pass) {
+		f, ok := p.text("name")
+		if dir := path.Base(p.Path); ok && f.Text() != dir {
+			p.Report(p.ManifestPath(), f.At, "the name is %q, but the directory is called %q; call both alike", shorten(f.Text()), dir)
+		}
+	},
+}

@@ -1,0 +1,98 @@
+package rule
+
+import (
+	"bytes"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/jina/hub-publish/internal/finding"
+)
+
+var dockerfileCopySource = &Rule{
+	ID:       "dockerfile/copy-source",
+	Severity: finding.Error,
+	About:    "What COPY and ADD bring is in the bundle, and no `.dockerignore` leaves it out.",
+	Check: func(p *Pass) {
+		file, err := p.dockerfile()
+		if err != nil {
+			return
+		}
+		sources := file.Sources()
+		if len(sources) == 0 {
+			return
+		}
+		context := p.context()
+		for _, s := range sources {
+			at := finding.Range{Line: s.Line, Column: s.Column}
+			if s.Column > 0 {
+				at.EndLine, at.EndColumn = s.Line, s.Column+utf8.RuneCountInString(s.Written)
+			}
+			switch {
+			case s.Path == "" || context[s.Path] == kept || context[s.Path] == 0 && p.Hub.Exists(path.Join(p.Path, s.Path)):
+			case context[s.Path] == leftOut:
+				p.Report(p.DockerfilePath(), at, "%s brings %q, which the bundle's .dockerignore leaves out; let it in with a line `!%s`, or do without", s.Instruction, shorten(s.Written), s.Path)
+			default:
+				p.Report(p.DockerfilePath(), at, "%s brings %q, which is not in the bundle %s;%s add the file, or correct the path: it counts from the bundle's directory", s.Instruction, shorten(s.Written), p.Path, didYouMean(s.Path, p.names()))
+			}
+		}
+	},
+}
+
+// inContext says what becomes of a path of a bundle in the context of its build.
+type inContext int
+
+const (
+	kept inContext = iota + 1
+	leftOut
+)
+
+// context are the bundle's files and directories, relative to it. A directory of which something is kept is kept.
+func (p *Pass) context() map[string]inContext {
+	ignored := p.dockerignore()
+	context := map[string]inContext{}
+	for _, f := range p.files() {
+		name := strings.TrimPrefix(f.Path, p.Path+"/")
+		state := kept
+		if out, err := ignored.MatchesOrParentMatches(name); err == nil && out {
+			state = leftOut
+		}
+		for ; name != "."; name = path.Dir(name) {
+			if context[name] != kept {
+				context[name] = state
+			}
+		}
+	}
+	return context
+}
+
+// dockerignore is what the build leaves out: the Dockerfile's own file goes before the bundle's.
+func (p *Pass) dockerignore() *patternmatcher.PatternMatcher {
+	var patterns []string
+	for _, name := range []string{"Dockerfile.dockerignore", ".dockerignore"} {
+		if data, err := p.Hub.Read(path.Join(p.Path, name)); err == nil {
+			patterns, _ = ignorefile.ReadAll(bytes.NewReader(data))
+			break
+		}
+	}
+	if matcher, err := patternmatcher.New(patterns); err == nil {
+		return matcher
+	}
+	matcher, _ := patternmatcher.New(nil) // the build will say what is wrong with the patterns
+	return matcher
+}
+
+// names are the bundle's files relative to it, as far as they can be what a word was meant to be.
+func (p *Pass) names() []string {
+	var names []string
+	for _, f := range p.files() {
+		if len(names) == 1000 {
+			break
+		}
+		names = append(names, strings.TrimPrefix(f.Path, p.Path+"/"))
+	}
+	return names
+}
