@@ -25,7 +25,7 @@ func Annotate(action *githubactions.Action, findings []finding.Finding) {
 		left := finding.Count(findings, severity)
 		shown := 0
 		for _, f := range findings {
-			if f.Severity != severity {
+			if f.Severity != severity || f.Ignored != "" {
 				continue
 			}
 			if shown == maxAnnotations-1 && left > 1 {
@@ -39,6 +39,11 @@ func Annotate(action *githubactions.Action, findings []finding.Finding) {
 	}
 }
 
+// Overflows reports whether the runner keeps less annotations than there are findings.
+func Overflows(findings []finding.Finding) bool {
+	return finding.Count(findings, finding.Error) > maxAnnotations || finding.Count(findings, finding.Warning) > maxAnnotations
+}
+
 func issue(action *githubactions.Action, severity finding.Severity, fields map[string]string, message string) {
 	action = action.WithFieldsMap(fields)
 	if severity == finding.Error {
@@ -48,9 +53,16 @@ func issue(action *githubactions.Action, severity finding.Severity, fields map[s
 	}
 }
 
-// fields are the annotation's properties. The runner drops columns without an end on the same line.
+// fields are the annotation's properties. The runner drops columns without an end on the same line, and shows what
+// stands in no file with the run.
 func fields(f finding.Finding) map[string]string {
-	fields := map[string]string{"file": f.File, "line": strconv.Itoa(f.Line), "title": f.Rule}
+	fields := map[string]string{"title": f.Rule}
+	if f.File != "" {
+		fields["file"] = f.File
+	}
+	if f.Line > 0 {
+		fields["line"] = strconv.Itoa(f.Line)
+	}
 	if f.Column > 0 {
 		fields["col"] = strconv.Itoa(f.Column)
 	}

@@ -1,9 +1,11 @@
 // Package report tells people and later steps what a run found and did: one list of results in, and out of it the
-// annotations, the job summary, the outputs, the JSON report and what a terminal shows. One file a format.
+// annotations, the check run, the job summary, the comment on the pull request, the outputs, the JSON report, SARIF and
+// what a terminal shows. One file a format.
 package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -73,7 +75,7 @@ func New() *Report {
 	return &Report{Version: 1, Bundles: []*Bundle{}, Findings: []finding.Finding{}}
 }
 
-// All are the findings of the run by file and place.
+// All are the findings of the run by file and place, with those that are let pass.
 func (r *Report) All() []finding.Finding {
 	all := slices.Clone(r.Findings)
 	for _, b := range r.Bundles {
@@ -88,6 +90,26 @@ func (r *Report) Ranked() []finding.Finding {
 	all := r.All()
 	slices.SortStableFunc(all, func(a, b finding.Finding) int { return cmp.Compare(order(a.Rule), order(b.Rule)) })
 	return all
+}
+
+// split divides findings into those that count and those that are let pass.
+func split(all []finding.Finding) (counted, passed []finding.Finding) {
+	for _, f := range all {
+		if f.Ignored == "" {
+			counted = append(counted, f)
+		} else {
+			passed = append(passed, f)
+		}
+	}
+	return counted, passed
+}
+
+// place is where a finding is, in words; empty for what stands in no file.
+func place(f finding.Finding) string {
+	if f.File == "" || f.Line == 0 {
+		return f.File
+	}
+	return fmt.Sprintf("%s:%d", f.File, f.Line)
 }
 
 func order(id string) int {

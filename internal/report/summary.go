@@ -38,18 +38,29 @@ func (r *Report) Summary() string {
 		}
 		s.WriteString("```\n\n")
 	}
-	if len(all) > 0 {
+	counted, passed := split(all)
+	if len(counted) > 0 {
 		s.WriteString("#### Findings\n\n")
+		list(&s, counted, maxSummary)
 	}
-	for i, f := range all {
+	if len(passed) > 0 {
+		fmt.Fprintf(&s, "\n<details><summary>%s let pass</summary>\n\n", plural(len(passed), "finding"))
+		list(&s, passed, maxSummary)
+		s.WriteString("\n</details>\n")
+	}
+	return s.String()
+}
+
+// list writes findings as long as the whole stays within a number of bytes, and how many are left out.
+func list(s *strings.Builder, findings []finding.Finding, most int) {
+	for i, f := range findings {
 		entry := summaryFinding(f)
-		if s.Len()+len(entry) > maxSummary {
-			fmt.Fprintf(&s, "\n… and %d more: the whole list is in the report.\n", len(all)-i)
-			break
+		if s.Len()+len(entry) > most {
+			fmt.Fprintf(s, "\n… and %d more: the whole list is in the report.\n", len(findings)-i)
+			return
 		}
 		s.WriteString(entry)
 	}
-	return s.String()
 }
 
 // verdict is the run in a few words.
@@ -74,16 +85,27 @@ func plural(n int, word string) string {
 }
 
 func summaryFinding(f finding.Finding) string {
-	icon := "❌"
-	if f.Severity == finding.Warning {
-		icon = "⚠️"
+	entry := "- " + icon(f)
+	if f.File != "" {
+		entry += " " + code(place(f))
 	}
 	message, rest, _ := strings.Cut(f.Message, "\n")
-	entry := fmt.Sprintf("- %s %s [%s](%s) %s\n", icon, code(fmt.Sprintf("%s:%d", f.File, f.Line)), f.Rule, f.Help, escape(message))
+	entry += fmt.Sprintf(" [%s](%s) %s", f.Rule, f.Help, escape(message))
+	if f.Ignored != "" {
+		return entry + "; let pass: " + escape(f.Ignored) + "\n"
+	}
+	entry += "\n"
 	if rest != "" {
 		entry += "  <pre>" + breaks.Replace(html.EscapeString(rest)) + "</pre>\n"
 	}
 	return entry
+}
+
+func icon(f finding.Finding) string {
+	if f.Severity == finding.Warning {
+		return "⚠️"
+	}
+	return "❌"
 }
 
 func (b *Bundle) seconds(part string) string {
@@ -96,16 +118,25 @@ func (b *Bundle) seconds(part string) string {
 // breaks are what ends a line in Markdown, and with it, in a list, the HTML that the line is in.
 var breaks = strings.NewReplacer("\r\n", "<br>", "\n", "<br>", "\r", "<br>")
 
-// markdown has a meaning to GitHub's Markdown in a line of text or a table.
+// markdown has a meaning to GitHub's Markdown in a line of text or a table. GitHub links addresses, people, issues and
+// commits in what is rendered already: a word joiner, which nobody sees, keeps it from reading them.
 var markdown = strings.NewReplacer(
-	"\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "|", "\\|", "~", "\\~", "#", "\\#", "@", "@\u2060",
-	"&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", " ", "\n", " ",
+	"\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "|", "\\|", "~", "\\~",
+	"@", "@"+joiner, "#", "#"+joiner, "GH-", "GH"+joiner+"-", "://", ":"+joiner+"//", "www.", "www"+joiner+".",
+	"$", "<span>$</span>", "&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", " ", "\n", " ",
 )
+
+// joiner is U+2060.
+const joiner = "\u2060"
 
 // escape makes foreign text stand in Markdown as it is.
 func escape(text string) string { return markdown.Replace(text) }
 
+// inCode has a meaning to GitHub's Markdown inside of a code element that is written as HTML.
+var inCode = strings.NewReplacer(
+	"\\", "&#92;", "|", "&#124;", "`", "&#96;", "*", "&#42;", "_", "&#95;", "[", "&#91;", "~", "&#126;",
+	"@", "&#64;"+joiner, "://", ":"+joiner+"//", "www.", "www"+joiner+".", "$", "<span>$</span>", "\r", " ", "\n", " ",
+)
+
 // code is foreign text in a fixed-width type.
-func code(text string) string {
-	return "<code>" + strings.NewReplacer("\\", "&#92;", "|", "&#124;", "\r", " ", "\n", " ", "`", "&#96;", "*", "&#42;", "_", "&#95;", "[", "&#91;", "~", "&#126;", "@", "&#64;").Replace(html.EscapeString(text)) + "</code>"
-}
+func code(text string) string { return "<code>" + inCode.Replace(html.EscapeString(text)) + "</code>" }

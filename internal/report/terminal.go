@@ -39,10 +39,8 @@ func (t Terminal) paint(color, text string) string {
 
 // Print shows the findings with their source lines, then a line a bundle.
 func (t Terminal) Print(r *Report) {
-	all := r.All()
-	for _, f := range all {
-		t.finding(f)
-	}
+	counted, passed := split(r.All())
+	t.Findings(counted)
 	for _, b := range r.Bundles {
 		color := green
 		if b.Status == Failed {
@@ -53,8 +51,19 @@ func (t Terminal) Print(r *Report) {
 			fmt.Fprintf(t.Out, "          %s@%s\n", visible(p.Image), p.Digest)
 		}
 	}
-	errors, warnings := finding.Count(all, finding.Error), finding.Count(all, finding.Warning)
-	fmt.Fprintf(t.Out, "%s: %s, %s\n", plural(len(r.Bundles), "bundle"), plural(errors, "error"), plural(warnings, "warning"))
+	errors, warnings := finding.Count(counted, finding.Error), finding.Count(counted, finding.Warning)
+	fmt.Fprintf(t.Out, "%s: %s, %s", plural(len(r.Bundles), "bundle"), plural(errors, "error"), plural(warnings, "warning"))
+	if len(passed) > 0 {
+		fmt.Fprintf(t.Out, ", %d let pass", len(passed))
+	}
+	fmt.Fprintln(t.Out)
+}
+
+// Findings shows findings with their source lines.
+func (t Terminal) Findings(findings []finding.Finding) {
+	for _, f := range findings {
+		t.finding(f)
+	}
 }
 
 func (t Terminal) finding(f finding.Finding) {
@@ -62,13 +71,16 @@ func (t Terminal) finding(f finding.Finding) {
 	if f.Severity == finding.Warning {
 		color = yellow
 	}
-	place := fmt.Sprintf("%s:%d", visible(f.File), f.Line)
-	if f.Column > 0 {
-		place += fmt.Sprintf(":%d", f.Column)
+	if f.File != "" {
+		place := visible(place(f))
+		if f.Column > 0 {
+			place += fmt.Sprintf(":%d", f.Column)
+		}
+		fmt.Fprintf(t.Out, "%s: ", t.paint(bold, place))
 	}
 	message, rest, _ := strings.Cut(f.Message, "\n")
-	fmt.Fprintf(t.Out, "%s: %s: %s %s\n", t.paint(bold, place), t.paint(color, string(f.Severity)), visible(message), t.paint(grey, "["+f.Rule+"]"))
-	if line, ok := t.source(f); ok {
+	fmt.Fprintf(t.Out, "%s: %s %s\n", t.paint(color, string(f.Severity)), visible(message), t.paint(grey, "["+f.Rule+"]"))
+	if line, ok := source(t.Files, f.File, f.Line); ok {
 		number := fmt.Sprint(f.Line)
 		fmt.Fprintf(t.Out, "%s\n", t.paint(grey, fmt.Sprintf(" %s | ", number))+visible(line))
 		if f.Column > 0 {
@@ -80,16 +92,16 @@ func (t Terminal) finding(f finding.Finding) {
 	}
 }
 
-// source is the line that a finding points at.
-func (t Terminal) source(f finding.Finding) (string, bool) {
-	file, err := t.Files.Open(f.File)
+// source is a line of a file, counted from 1, without a byte order mark and its end.
+func source(files fs.FS, name string, number int) (string, bool) {
+	file, err := files.Open(name)
 	if err != nil {
 		return "", false
 	}
 	defer file.Close()
 	lines := bufio.NewScanner(file)
 	for n := 1; lines.Scan(); n++ {
-		if n == f.Line {
+		if n == number {
 			line := strings.TrimRight(strings.TrimPrefix(lines.Text(), "\uFEFF"), "\r")
 			return line, utf8.ValidString(line)
 		}
