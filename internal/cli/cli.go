@@ -77,6 +77,7 @@ func init() {
 		"build":   {"[PATH…]", "Check the bundles and build their images.", run("build")},
 		"publish": {"[PATH…]", "Check the bundles, build their images and push them.", run("publish")},
 		"image":   {"DIR REFERENCE…", "Build the Dockerfile of any directory, push the image and print its digest.", image},
+		"rules":   {"", "List the rules, with their severities.", listRules},
 		"demo":    {"", "Show the whole way on a sample hub, without a network.", runDemo},
 	}
 }
@@ -114,7 +115,7 @@ func dispatch(ctx context.Context, args []string, e Environment) (int, error) {
 func usage() string {
 	var s strings.Builder
 	s.WriteString("hub-publish checks, builds and publishes the bundles of a hub.\n\n")
-	for _, name := range []string{"check", "build", "publish", "plan", "image", "demo"} {
+	for _, name := range []string{"check", "build", "publish", "plan", "image", "rules", "demo"} {
 		fmt.Fprintf(&s, "  hub-publish %-22s %s\n", name+" "+commands[name].args, commands[name].about)
 	}
 	s.WriteString("\nEach of the action's inputs is a flag of the same name: hub-publish check -help lists them.\n")

@@ -170,11 +170,31 @@ func TestExitStatus(t *testing.T) {
 		"a wrong value":           {args: []string{"check", "--fail-on", "sometimes"}, status: cli.Wrong, errors: "input fail-on"},
 		"a path without a bundle": {args: []string{"check", "executors/nothing"}, status: cli.Wrong, errors: `"executors/nothing" names no bundle`},
 		"a path outside":          {args: []string{"check", ".."}, status: cli.Wrong, errors: "outside of the repository"},
-		"a configuration file": {
-			change: func(t *testing.T, dir string) { write(t, dir, ".github/hub-publish.yml", "rules: {}\n") },
-			args:   []string{"check"}, status: cli.Wrong, errors: "reads no configuration file",
+		"a configuration that lets pass": {
+			change: func(t *testing.T, dir string) {
+				write(t, dir, "executors/encoders/HelloEncoder/new.txt", "new")
+				write(t, dir, ".github/hub-publish.yml", "rules:\n  version/not-bumped: warning\n")
+			},
+			args: []string{"check"}, status: cli.OK, out: "[version/not-bumped]",
 		},
-		"help": {args: []string{"help"}, status: cli.OK, out: "hub-publish demo"},
+		"a wrong configuration": {
+			change: func(t *testing.T, dir string) {
+				write(t, dir, ".github/hub-publish.yml", "rules:\n  version/not-bumbed: warning\n")
+			},
+			args: []string{"check"}, status: cli.Wrong, errors: `.github/hub-publish.yml`,
+		},
+		"a configuration to begin with": {
+			change: func(t *testing.T, dir string) {
+				write(t, dir, "executors/encoders/HelloEncoder/Dockerfile", "RUM\n")
+			},
+			args: []string{"check", "--init"}, status: cli.OK, out: "2 errors and 2 warnings",
+		},
+		"a configuration that is there": {
+			change: func(t *testing.T, dir string) { write(t, dir, ".github/hub-publish.yml", "{}\n") },
+			args:   []string{"check", "--init"}, status: cli.Wrong, errors: "is there already",
+		},
+		"the rules": {args: []string{"rules"}, status: cli.OK, out: "manifest/name"},
+		"help":      {args: []string{"help"}, status: cli.OK, out: "hub-publish demo"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

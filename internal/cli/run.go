@@ -12,6 +12,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
+	"github.com/jina/hub-publish/internal/beneath"
 	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/forge"
@@ -19,6 +20,7 @@ import (
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/pipeline"
 	"github.com/jina/hub-publish/internal/report"
+	"github.com/jina/hub-publish/internal/selection"
 )
 
 // run is the command that goes as far as a mode says, or, with no mode, as far as the inputs do.
@@ -26,6 +28,10 @@ func run(mode string) func(context.Context, []string, Environment) (int, error) 
 	return func(ctx context.Context, args []string, e Environment) (int, error) {
 		set := flag.NewFlagSet(strings.TrimSpace("hub-publish "+mode), flag.ContinueOnError)
 		flags := input.Flags(set)
+		begin := new(bool)
+		if mode == "check" {
+			begin = set.Bool("init", false, "Check all bundles, and write a configuration file that lets pass what is wrong with them today.")
+		}
 		paths, err := parse(set, args, e)
 		if err != nil {
 			return Wrong, err
@@ -34,14 +40,23 @@ func run(mode string) func(context.Context, []string, Environment) (int, error) 
 		if mode != "" {
 			given["mode"] = mode
 		}
+		if _, ok := given["bundles"]; *begin && !ok {
+			given["bundles"] = selection.All
+		}
 		r, files, err := prepare(given, paths, e)
 		if err != nil {
 			return Wrong, err
 		}
 		defer files.Close()
+		if *begin {
+			return begins(ctx, r, e)
+		}
 		result, runErr := r.Do(ctx)
 		if err := tell(result, r, e); err != nil {
 			return Wrong, errors.Join(runErr, err)
+		}
+		if e.inActions() {
+			announce(ctx, result, r, e)
 		}
 		switch {
 		case runErr != nil:
@@ -83,12 +98,12 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := beneath.Open(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	r := &pipeline.Run{
-		Inputs: inputs, Event: ev, Dir: dir, Files: root.FS(), Repository: repository,
+		Inputs: inputs, Event: ev, Dir: dir, Files: root, Repository: repository,
 		API: compare.NoAPI{}, Log: report.NewLog(e.Out, e.inActions()), Store: e.store(),
 	}
 	if ev.Repository != "" {
@@ -133,6 +148,9 @@ func actions(e Environment) *githubactions.Action {
 
 // tell shows a report to whoever is there to read it.
 func tell(result *report.Report, r *pipeline.Run, e Environment) error {
+	if err := writeSARIF(result, r); err != nil {
+		return err
+	}
 	if !e.inActions() {
 		if result.Error != "" {
 			return nil // complain says it
@@ -157,6 +175,21 @@ func tell(result *report.Report, r *pipeline.Run, e Environment) error {
 	}
 	if e.Getenv("GITHUB_STEP_SUMMARY") != "" {
 		action.AddStepSummary(result.Summary())
+	}
+	return nil
+}
+
+// writeSARIF writes the findings for tools, where the inputs name a file.
+func writeSARIF(result *report.Report, r *pipeline.Run) error {
+	if r.Inputs.SARIFFile == "" {
+		return nil
+	}
+	data, err := result.SARIF(version())
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(r.Dir, filepath.FromSlash(r.Inputs.SARIFFile)), data, 0o644); err != nil {
+		return fmt.Errorf("input sarif-file: %w", err)
 	}
 	return nil
 }

@@ -9,10 +9,9 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/report"
-	"github.com/jina/hub-publish/internal/rule"
 )
 
 // text is a YAML value in double quotes, whatever it holds.
@@ -59,8 +58,12 @@ func Action() (string, error) {
 // Sections are the generated parts of the README, by the name that stands in its markers. The project's files hold the
 // example workflows and the bundle whose findings are shown.
 func Sections(project fs.FS) (map[string]string, error) {
-	sections := map[string]string{"inputs": inputs(), "outputs": outputs(), "rules": rules()}
-	for _, name := range []string{"check", "publish"} {
+	sections := map[string]string{"inputs": inputs(), "outputs": outputs(), "configuration": configuration()}
+	var err error
+	if sections["rules"], err = rules(project); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"check", "publish", "code-scanning"} {
 		data, err := fs.ReadFile(project, ".github/examples/"+name+".yml")
 		if err != nil {
 			return nil, err
@@ -71,27 +74,6 @@ func Sections(project fs.FS) (map[string]string, error) {
 	shown, err := terminal(project)
 	sections["terminal"] = "```text\n" + shown + "```\n"
 	return sections, err
-}
-
-// terminal is what `hub-publish check` prints of the sample's broken bundle.
-func terminal(project fs.FS) (string, error) {
-	files, err := fs.Sub(project, "testdata/pull-request")
-	if err != nil {
-		return "", err
-	}
-	h, err := hub.Open(files, "")
-	if err != nil {
-		return "", err
-	}
-	b, err := h.Load("executors/crafters/BrokenCrafter")
-	if err != nil {
-		return "", err
-	}
-	shown := report.New()
-	shown.Bundles = append(shown.Bundles, &report.Bundle{Path: b.Path, Version: b.Text("version"), Status: report.Failed, Findings: rule.Check(h, b)})
-	var s strings.Builder
-	report.Terminal{Out: &s, Files: files}.Print(shown)
-	return s.String(), nil
 }
 
 func inputs() string {
@@ -116,11 +98,16 @@ func outputs() string {
 	return s.String()
 }
 
-// rules has a heading a rule, which every finding links to.
-func rules() string {
+// configuration are the keys of the hub's configuration file.
+func configuration() string {
 	var s strings.Builder
-	for _, r := range rule.All {
-		fmt.Fprintf(&s, "#### %s\n\n%s (%s)\n\n", r.ID, r.About, r.Severity)
+	s.WriteString("| key | default | meaning |\n|---|---|---|\n")
+	for _, k := range config.Keys() {
+		value := ""
+		if k.Default != "" {
+			value = "`" + k.Default + "`"
+		}
+		fmt.Fprintf(&s, "| `%s` | %s | %s |\n", k.Name, value, k.About)
 	}
-	return strings.TrimRight(s.String(), "\n") + "\n"
+	return s.String()
 }

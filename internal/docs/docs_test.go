@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/docs"
+	"github.com/jina/hub-publish/internal/rule"
 )
 
 var update = flag.Bool("update", false, "write action.yml and the README's generated parts")
@@ -56,5 +58,24 @@ func hold(t *testing.T, path string, made func(string) string) {
 		}
 	} else if string(data) != want {
 		t.Errorf("%s is not what the code says; run: go test ./internal/docs -update", strings.TrimPrefix(path, "../../"))
+	}
+}
+
+// TestReadmeConfiguration: the configuration that the README shows is one.
+func TestReadmeConfiguration(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(# yaml-language-server: .*?)```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatal("the README shows no configuration")
+	}
+	if _, err := config.Parse(block[1], rule.IDs()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(string(block[1]), config.SchemaURL) {
+		t.Errorf("it does not name the schema %s", config.SchemaURL)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,6 +45,25 @@ const (
 	FailOnNever   FailOn = "never"
 )
 
+// CommitLint is how commit messages are checked.
+type CommitLint string
+
+// The values of commit-lint.
+const (
+	CommitLintConventional CommitLint = "conventional"
+	CommitLintOff          CommitLint = "off"
+)
+
+// Bump is what is done about a version that was not raised.
+type Bump string
+
+// The values of bump.
+const (
+	BumpOff     Bump = "off"
+	BumpSuggest Bump = "suggest"
+	BumpCommit  Bump = "commit"
+)
+
 // Inputs are the inputs with their meaning.
 type Inputs struct {
 	Mode          Mode
@@ -65,6 +85,10 @@ type Inputs struct {
 	Jobs          int
 	CacheRepo     *name.Repository
 	FailOn        FailOn
+	CommitLint    CommitLint
+	Bump          Bump
+	Comment       bool
+	SARIFFile     string
 }
 
 // namespacePattern is that of names in the OCI distribution specification; an empty namespace is allowed too.
@@ -99,7 +123,7 @@ var All = []Definition{
 		}},
 	{"root", "", "Where the kind folders are. Found by default: `executors`, `hub/executors`, `hub` or the top.",
 		func(i *Inputs, v string) error { i.Root = v; return nil }},
-	{"config", ".github/hub-publish.yml", "The hub's configuration file. This version reads none, and stops where there is one.",
+	{"config", ".github/hub-publish.yml", "The hub's configuration file, relative to the repository; it may be absent.",
 		func(i *Inputs, v string) error { i.Config = v; return nil }},
 	{"registry", "docker.io", "The registry to publish to, or several.",
 		func(i *Inputs, v string) error {
@@ -146,8 +170,8 @@ var All = []Definition{
 		func(i *Inputs, v string) error { i.PublishBranch = v; return nil }},
 	{"required-approvals", "1", "How many approvals the merged pull request must have had. This version does not ask; `0` says that you know.",
 		later("1", "0")},
-	{"commit-lint", "conventional", "How commit messages are checked: `conventional` or `off`. This version does not check them.",
-		later("conventional", "off")},
+	{"commit-lint", "conventional", "How the commit messages of a pull request are checked: `conventional`, by the rules of `@commitlint/config-conventional`, or `off`.",
+		word(func(i *Inputs, v CommitLint) { i.CommitLint = v }, CommitLintConventional, CommitLintOff)},
 	{"build-args", "", "Build arguments, `KEY=VALUE`.",
 		func(i *Inputs, v string) error {
 			i.BuildArgs = list(v)
@@ -194,12 +218,25 @@ var All = []Definition{
 	{"usage-tests", "run, cli, flow", "The tests that a built image must pass, or `off`. This version does not start images.",
 		later("run, cli, flow", "off")},
 	{"ready-timeout", "60s", "How long a started image may take to be ready. This version does not start images.", later("60s")},
-	{"bump", "suggest", "What to do about a version that was not raised: `off`, `suggest` or `commit`. This version names the next version in its annotation.",
-		later("suggest", "off")},
-	{"comment", "true", "Whether to keep one comment on the pull request. This version writes none.", later("true", "false")},
+	{"bump", "suggest", "What to do about a version that was not raised: `off`, `suggest` (a suggestion that the contributor accepts with a click) or `commit` (the next version is committed to the pull request's branch, for dependency bots).",
+		word(func(i *Inputs, v Bump) { i.Bump = v }, BumpOff, BumpSuggest, BumpCommit)},
+	{"comment", "true", "Whether to keep one comment on the pull request, where the token may write it.",
+		func(i *Inputs, v string) (err error) {
+			if i.Comment, err = strconv.ParseBool(v); err != nil {
+				return errors.New("write true or false")
+			}
+			return nil
+		}},
 	{"fail-on", "error", "The least severity that fails the run: `error`, `warning` or `never`.",
 		word(func(i *Inputs, v FailOn) { i.FailOn = v }, FailOnError, FailOnWarning, FailOnNever)},
-	{"sarif-file", "", "A file for the findings as SARIF. This version writes none.", later("")},
+	{"sarif-file", "", "A file, relative to the repository, for the findings as SARIF 2.1.0.",
+		func(i *Inputs, v string) error {
+			if v != "" && !filepath.IsLocal(v) {
+				return errors.New("write a path in the repository, such as hub-publish.sarif")
+			}
+			i.SARIFFile = v
+			return nil
+		}},
 	{"attest", "false", "Whether to push an SBOM and provenance beside each image. This version cannot.", later("false")},
 	{"jobs", "", "How many bundles are built at once. By default as many as the runner has processors; in place always one.",
 		func(i *Inputs, v string) (err error) {
@@ -234,7 +271,11 @@ func Flags(set *flag.FlagSet) (given func() map[string]string) {
 	}
 	return func() map[string]string {
 		given := map[string]string{}
-		set.Visit(func(f *flag.Flag) { given[f.Name] = *values[f.Name] })
+		set.Visit(func(f *flag.Flag) {
+			if value, ok := values[f.Name]; ok { // a command has flags of its own
+				given[f.Name] = *value
+			}
+		})
 		return given
 	}
 }

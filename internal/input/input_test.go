@@ -47,6 +47,7 @@ func show(i *input.Inputs) map[string]string {
 		"publish-branch": i.PublishBranch, "build-args": strings.Join(i.BuildArgs, "|"), "platform": platform, "isolation": string(i.Isolation),
 		"build-timeout": i.BuildTimeout.String(), "instruction-timeout": i.Limits.Instruction.String(), "disk-limit": fmt.Sprint(i.Limits.Disk),
 		"output-limit": fmt.Sprint(i.Limits.Output), "fail-on": string(i.FailOn), "jobs": fmt.Sprint(i.Jobs), "cache-repo": cache,
+		"commit-lint": string(i.CommitLint), "bump": string(i.Bump), "comment": fmt.Sprint(i.Comment), "sarif-file": i.SARIFFile,
 	}
 }
 
@@ -61,6 +62,7 @@ func TestDefaults(t *testing.T) {
 		"username": "", "password": "", "token": "", "tags": "{version}|latest", "publish-branch": "", "build-args": "", "platform": "",
 		"isolation": string(builder.Auto), "build-timeout": "30m0s", "instruction-timeout": "20m0s", "disk-limit": "20000000000",
 		"output-limit": "2000000", "fail-on": "error", "jobs": "0", "cache-repo": "",
+		"commit-lint": "conventional", "bump": "suggest", "comment": "true", "sarif-file": "",
 	}
 	if got := show(inputs); !maps.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
@@ -144,6 +146,10 @@ func TestValues(t *testing.T) {
 		"no number of jobs":                {"jobs", "", "0"},
 		"a cache":                          {"cache-repo", "ghcr.io/jina/cache", "ghcr.io/jina/cache"},
 		"a cache at a port":                {"cache-repo", "localhost:5000/cache", "localhost:5000/cache"},
+		"no commit lint":                   {"commit-lint", "off", "off"},
+		"a bump by commit":                 {"bump", "commit", "commit"},
+		"no comment":                       {"comment", "false", "false"},
+		"a SARIF file":                     {"sarif-file", "out/hub-publish.sarif", "out/hub-publish.sarif"},
 		"a name with a hyphen":             {"fail-on", "never", "never"},
 		"a password is taken as it is":     {"password", `p"a$s,s`, `p"a$s,s`},
 		"another name for the main branch": {"publish-branch", "release/1.x", "release/1.x"},
@@ -209,14 +215,14 @@ func TestRefused(t *testing.T) {
 		"a time before now":               {"build-timeout", "-1m", "write a time such as 90s, 30m or 2h"},
 		"a severity that is none":         {"fail-on", "info", "write one of error, warning, never"},
 		"approvals":                       {"required-approvals", "2", "cannot do that yet; leave the input out, or write 0"},
-		"another commit lint":             {"commit-lint", "angular", "cannot do that yet; leave the input out, or write off"},
+		"another commit lint":             {"commit-lint", "angular", "write one of conventional, off"},
 		"a cache":                         {"cache-repo", "x/y", "write a registry and a path in it, such as ghcr.io/jina/cache"},
 		"mirrors":                         {"registry-mirrors", "x", "cannot do that yet; leave the input out"},
 		"some usage tests":                {"usage-tests", "run", "cannot do that yet; leave the input out, or write off"},
 		"another ready time":              {"ready-timeout", "5s", "cannot do that yet; leave the input out"},
-		"a bump by commit":                {"bump", "commit", "cannot do that yet; leave the input out, or write off"},
-		"a comment that is no yes or no":  {"comment", "yes", "cannot do that yet; leave the input out, or write false"},
-		"a SARIF file":                    {"sarif-file", "x.sarif", "cannot do that yet; leave the input out"},
+		"a comment that is no yes or no":  {"comment", "yes", "write true or false"},
+		"a SARIF file elsewhere":          {"sarif-file", "../x.sarif", "write a path in the repository"},
+		"a bump that is none":             {"bump", "always", "write one of off, suggest, commit"},
 		"an attestation":                  {"attest", "true", "cannot do that yet; leave the input out"},
 		"no job":                          {"jobs", "0", "write a number from 1 up"},
 		"jobs of which some are missing":  {"jobs", "-1", "write a number from 1 up"},

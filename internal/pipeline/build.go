@@ -98,10 +98,29 @@ func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Im
 		return nil, err
 	}
 	w.steps = img.Steps
+	if err := w.checkImage(img); err != nil {
+		return nil, err
+	}
 	if w.entry.Status == report.Checked {
 		w.entry.Status = report.Built
 	}
 	return img, nil
+}
+
+// checkImage holds an image against what can be told of it only once it is built.
+func (w *work) checkImage(img *builder.Image) error {
+	file, err := img.ConfigFile()
+	if err != nil {
+		return err
+	}
+	if len(file.Config.Entrypoint)+len(file.Config.Cmd) > 0 {
+		return nil
+	}
+	line := w.checker.LastFrom(w.bundle)
+	f := rule.ImageEntrypoint.Finding(w.bundle.DockerfilePath(), finding.Line(line), "the image has neither an entry point nor a command, so that nobody can run it; write for example `ENTRYPOINT [\"jina\", \"pod\", \"--uses\", \"config.yml\"]`")
+	w.entry.Findings = append(w.entry.Findings, w.checker.Later(f)...)
+	w.judge(w.entry)
+	return nil
 }
 
 // labels are those that the Dockerfile cannot know, and must not decide.

@@ -3,7 +3,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/compare"
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/history"
@@ -47,6 +50,7 @@ type Run struct {
 	Store string
 
 	hub      *hub.Hub
+	checker  *rule.Checker
 	bundles  []*hub.Bundle
 	report   *report.Report
 	registry *publish.Registry
@@ -94,22 +98,27 @@ func (r *Run) mode() input.Mode {
 }
 
 func (r *Run) do(ctx context.Context, mode input.Mode) error {
-	if _, err := fs.Stat(r.Files, r.Inputs.Config); err == nil {
-		return fmt.Errorf("input config: %s is there, but this version of hub-publish reads no configuration file yet; remove it", r.Inputs.Config)
+	c, err := r.config()
+	if err != nil {
+		return err
 	}
-	var err error
-	if r.hub, err = hub.Open(r.Files, r.Inputs.Root); err != nil {
+	if r.hub, err = hub.Open(r.Files, r.Inputs.Root, c); err != nil {
 		return err
 	}
 	if r.bundles, err = r.selectBundles(ctx); err != nil {
 		return err
 	}
 	for _, b := range r.bundles {
-		entry := r.entry(b)
-		r.report.Bundles = append(r.report.Bundles, entry)
-		if mode != input.Plan && !b.Removed {
-			r.check(b, entry)
-		}
+		r.report.Bundles = append(r.report.Bundles, r.entry(b))
+	}
+	if mode == input.Plan {
+		return nil
+	}
+	r.checker = rule.NewChecker(r.hub, c, r.bundles)
+	r.checkAll()
+	r.checkCommits(ctx)
+	if mode != input.Publish {
+		r.checkPublished(ctx)
 	}
 	if mode != input.Build && mode != input.Publish {
 		return nil
@@ -179,13 +188,53 @@ func (r *Run) entry(b *hub.Bundle) *report.Bundle {
 	return entry
 }
 
-func (r *Run) check(b *hub.Bundle, entry *report.Bundle) {
-	start := time.Now()
-	entry.Findings = append(entry.Findings, rule.Check(r.hub, b)...)
+// config is the hub's configuration; the default one where it has no file.
+func (r *Run) config() (*config.Config, error) {
+	f, err := r.Files.Open(r.Inputs.Config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return config.Default(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("input config: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, config.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("input config: read %s: %w", r.Inputs.Config, err)
+	}
+	c, err := config.Parse(data, rule.IDs())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Inputs.Config, err)
+	}
+	return c, nil
+}
+
+// checkAll checks the bundles, several at a time.
+func (r *Run) checkAll() {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, b := range r.bundles {
+		if !b.Removed {
+			group.Go(func() error {
+				start := time.Now()
+				entry := r.report.Bundles[i]
+				entry.Findings = append(entry.Findings, r.checker.Check(b)...)
+				entry.Took("check", time.Since(start))
+				return nil
+			})
+		}
+	}
+	_ = group.Wait()
+	for _, entry := range r.report.Bundles {
+		r.judge(entry)
+	}
+}
+
+// judge fails a bundle whose findings do.
+func (r *Run) judge(entry *report.Bundle) {
 	if r.fails(entry.Findings) {
 		entry.Status = report.Failed
 	}
-	entry.Took("check", time.Since(start))
 }
 
 // fails reports whether one of the findings is at or above fail-on.
@@ -194,7 +243,7 @@ func (r *Run) fails(findings []finding.Finding) bool {
 	case input.FailOnNever:
 		return false
 	case input.FailOnWarning:
-		return len(findings) > 0
+		return finding.Count(findings, finding.Error)+finding.Count(findings, finding.Warning) > 0
 	default:
 		return finding.Count(findings, finding.Error) > 0
 	}
@@ -202,7 +251,7 @@ func (r *Run) fails(findings []finding.Finding) bool {
 
 // Failed reports whether a report's findings or bundles fail the run.
 func (r *Run) Failed() bool {
-	return r.Inputs.FailOn != input.FailOnNever && len(r.report.Paths(report.Failed)) > 0
+	return r.Inputs.FailOn != input.FailOnNever && (len(r.report.Paths(report.Failed)) > 0 || r.fails(r.report.Findings))
 }
 
 // finish builds a bundle and, if that is wanted, publishes it. An error ends the run; what is the bundle's own fault
@@ -239,7 +288,7 @@ type work struct {
 // buildable reports whether a build of the bundle would tell anything beyond what the checks have told.
 func (r *Run) buildable(b *hub.Bundle, entry *report.Bundle) bool {
 	return r.hub.Has(b.Path, hub.Dockerfile) && !slices.ContainsFunc(entry.Findings, func(f finding.Finding) bool {
-		return f.File == b.DockerfilePath() && f.Severity == finding.Error
+		return f.File == b.DockerfilePath() && f.Severity == finding.Error && f.Ignored == ""
 	})
 }
 

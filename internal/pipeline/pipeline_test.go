@@ -24,6 +24,7 @@ import (
 	"github.com/jina/hub-publish/internal/builder/buildertest"
 	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/event"
+	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/pipeline"
@@ -55,6 +56,12 @@ func newHub(t testing.TB) *hub {
 // commit writes files, given as a txtar archive, and commits them; an empty file is removed.
 func (h *hub) commit(files string) string {
 	h.t.Helper()
+	return h.commitAs(files, "feat: a change")
+}
+
+// commitAs is commit with a message.
+func (h *hub) commitAs(files, message string) string {
+	h.t.Helper()
 	for _, f := range txtar.Parse([]byte(files)).Files {
 		path := filepath.Join(h.dir, f.Name)
 		var err error
@@ -74,7 +81,7 @@ func (h *hub) commit(files string) string {
 	if err := worktree.AddWithOptions(&git.AddOptions{All: true}); err != nil {
 		h.t.Fatal(err)
 	}
-	hash, err := worktree.Commit("feat: a change", &git.CommitOptions{Author: &object.Signature{Name: "Ada", Email: "ada@example.com", When: time.Unix(1e9, 0)}})
+	hash, err := worktree.Commit(message, &git.CommitOptions{Author: &object.Signature{Name: "Ada", Email: "ada@example.com", When: time.Unix(1e9, 0)}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -164,13 +171,15 @@ description: encodes
 version: 0.1.0
 `
 
-// statuses are the bundles' last path parts with what became of them, and the rules of their findings.
+// statuses are the bundles' last path parts with what became of them, and the rules of their errors.
 func statuses(r *report.Report) string {
 	var parts []string
 	for _, b := range r.Bundles {
 		part := filepath.Base(b.Path) + " " + string(b.Status)
 		for _, f := range b.Findings {
-			part += " " + f.Rule
+			if f.Severity == finding.Error {
+				part += " " + f.Rule
+			}
 		}
 		parts = append(parts, part)
 	}
@@ -238,7 +247,7 @@ func TestOneFailure(t *testing.T) {
 	h.commit(good + `
 -- executors/encoders/BrokenEncoder/Dockerfile --
 FROM scratch
-COPY nothing /
+RUN ["/nothing"]
 -- executors/encoders/BrokenEncoder/manifest.yml --
 name: BrokenEncoder
 kind: encoder
@@ -270,7 +279,8 @@ func TestPermissionFirst(t *testing.T) {
 	if took, built := result.Bundles[0].Seconds["build"]; built {
 		t.Errorf("it was built, for %v s", took)
 	}
-	if m := result.Bundles[0].Findings[0].Message; !strings.Contains(m, "check that the inputs username and password") {
+	findings := result.Bundles[0].Findings
+	if m := findings[len(findings)-1].Message; !strings.Contains(m, "check that the inputs username and password") {
 		t.Errorf("the message does not say what to check: %s", m)
 	}
 }
@@ -301,7 +311,7 @@ func TestPullRequest(t *testing.T) {
 	buildertest.RequireSandbox(t)
 	h, s := newHub(t), newServer(t)
 	base := h.commit(good)
-	head := h.commit("-- executors/encoders/GoodEncoder/Dockerfile --\nFROM scratch\nCOPY nothing /\n")
+	head := h.commit("-- executors/encoders/GoodEncoder/Dockerfile --\nFROM scratch\nRUN [\"/nothing\"]\n")
 	result := h.run(event.Event{Name: "pull_request", PullRequest: 1, Base: base, Head: head, SHA: head, DefaultBranch: "main"}, map[string]string{"registry": s.host})
 	expect(t, result, "GoodEncoder failed version/not-bumped build/failed")
 	if s.writes.Load() != 0 {

@@ -115,6 +115,10 @@ func (w *work) publish(ctx context.Context) error {
 			return err
 		}
 		defer func() { _ = w.builder.Forget(img) }()
+		if entry.Status == report.Failed {
+			w.log.Printf("%s is not published: its image has findings", b.Path)
+			return nil
+		}
 	}
 	start := time.Now()
 	defer func() { entry.Took("publish", time.Since(start)) }()

@@ -172,38 +172,60 @@ func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]st
 		}
 		return nil
 	}
-	var tags []string
-	var moving []Template
-	for _, template := range t.Tags {
-		if !template.Fixed() {
-			moving = append(moving, template)
-			continue
-		}
-		tag := template.Expand(t.Version, t.Facts)
+	tags := t.fixed()
+	for i, tag := range tags {
 		if err := set(tag, true); err != nil {
-			return tags, err
+			return tags[:i], err
 		}
-		tags = append(tags, tag)
 	}
-	if len(moving) == 0 || t.Version.Prerelease() != "" {
-		return tags, nil
-	}
-	others, err := r.versions(ctx, t)
+	moving, err := r.moving(ctx, t)
 	if err != nil {
 		return tags, err
 	}
-	for _, template := range moving {
-		tag := template.Expand(t.Version, t.Facts)
-		higher := slices.ContainsFunc(others, func(v *semver.Version) bool {
-			return v.GreaterThan(t.Version) && template.Expand(v, t.Facts) == tag
-		})
-		if higher {
-			continue
-		}
+	for _, tag := range moving {
 		if err := set(tag, false); err != nil {
 			return tags, err
 		}
 		tags = append(tags, tag)
+	}
+	return tags, nil
+}
+
+// Plan are the tags that a publication would set: those of the version, which never move, and those that would move.
+func (r *Registry) Plan(ctx context.Context, t Target) (tags, moves []string, err error) {
+	moves, err = r.moving(ctx, t)
+	return t.fixed(), moves, err
+}
+
+// fixed are the tags with the whole version.
+func (t Target) fixed() []string {
+	var tags []string
+	for _, template := range t.Tags {
+		if template.Fixed() {
+			tags = append(tags, template.Expand(t.Version, t.Facts))
+		}
+	}
+	return tags
+}
+
+// moving are the other tags, as far as no higher version holds them. A pre-release has none.
+func (r *Registry) moving(ctx context.Context, t Target) ([]string, error) {
+	if t.Version.Prerelease() != "" || !slices.ContainsFunc(t.Tags, func(t Template) bool { return !t.Fixed() }) {
+		return nil, nil
+	}
+	others, err := r.versions(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	var tags []string
+	for _, template := range t.Tags {
+		tag := template.Expand(t.Version, t.Facts)
+		higher := slices.ContainsFunc(others, func(v *semver.Version) bool {
+			return v.GreaterThan(t.Version) && template.Expand(v, t.Facts) == tag
+		})
+		if !template.Fixed() && !higher {
+			tags = append(tags, tag)
+		}
 	}
 	return tags, nil
 }
