@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/jina/hub-publish/internal/forge"
@@ -44,36 +45,29 @@ func announce(ctx context.Context, result *report.Report, r *pipeline.Run, e Env
 	if r.Inputs.Comment {
 		say(client.Comment(ctx, r.Event.PullRequest, result.Comment(r.Plans(ctx)), result.State()))
 	}
-	bump := r.Inputs.Bump
-	if bump == input.BumpCommit {
-		say(client.Bump(ctx, r.Event.PullRequest, bumps(result)))
+	if r.Inputs.Bump == input.BumpCommit {
+		say(client.Bump(ctx, r.Event.PullRequest, suggestions(result, r, true)))
 	}
-	if r.Inputs.Comment || bump == input.BumpSuggest {
-		_, err := client.Suggest(ctx, r.Event.PullRequest, head, suggestions(result, r))
-		say(err)
+	var wanted []forge.Suggestion
+	if r.Inputs.Bump == input.BumpSuggest {
+		wanted = suggestions(result, r, true)
 	}
+	if r.Inputs.Comment {
+		wanted = append(wanted, suggestions(result, r, false)...)
+	}
+	_, err := client.Suggest(ctx, r.Event.PullRequest, head, wanted)
+	say(err)
 }
 
-// suggestions are those that the inputs ask for: a version's are bump's matter.
-func suggestions(result *report.Report, r *pipeline.Run) []forge.Suggestion {
-	wanted := &report.Report{}
+// suggestions are those for versions that were not raised, or all others.
+func suggestions(result *report.Report, r *pipeline.Run, versions bool) []forge.Suggestion {
+	of := &report.Report{}
 	for _, f := range result.All() {
-		if isVersion := f.Rule == "version/not-bumped"; isVersion && r.Inputs.Bump == input.BumpSuggest || !isVersion && r.Inputs.Comment {
-			wanted.Findings = append(wanted.Findings, f)
+		if strings.HasPrefix(f.Rule, "version/") == versions {
+			of.Findings = append(of.Findings, f)
 		}
 	}
-	return wanted.Suggestions(r.Files)
-}
-
-// bumps are the edits that raise the versions which were not.
-func bumps(result *report.Report) []forge.Edit {
-	var edits []forge.Edit
-	for _, f := range result.All() {
-		if f.Rule == "version/not-bumped" && f.Fix != nil && f.Ignored == "" {
-			edits = append(edits, forge.Edit{Path: f.File, Line: f.Fix.Line, Column: f.Fix.Column, EndColumn: f.Fix.EndColumn, Text: f.Fix.Text})
-		}
-	}
-	return edits
+	return of.Suggestions(r.Files)
 }
 
 // version is this program's; "(devel)" where it was not built from a release.

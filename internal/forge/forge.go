@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,6 +46,7 @@ func New(apiURL, repository, token string) (*Client, error) {
 	retry.Logger = nil
 	retry.ErrorHandler = retryablehttp.PassthroughErrorHandler // GitHub's last answer says more than how often we asked
 	retry.RetryMax = 3
+	retry.CheckRetry = worthRetrying
 	retry.RetryWaitMin, retry.RetryWaitMax = 500*time.Millisecond, 20*time.Second
 	retry.Backoff = func(least, most time.Duration, attempt int, response *http.Response) time.Duration {
 		// A server may ask for an hour; nobody waits that long for a check.
@@ -59,6 +61,20 @@ func New(apiURL, repository, token string) (*Client, error) {
 		return nil, fmt.Errorf("GITHUB_API_URL %q: %w", apiURL, err)
 	}
 	return &Client{api: api, owner: owner, name: name}, nil
+}
+
+// worthRetrying is the library's policy but for two cases: a host that has no address has none a second later, and a write
+// whose connection broke may have been done, and would be done twice.
+func worthRetrying(ctx context.Context, response *http.Response, err error) (bool, error) {
+	var unknown *net.DNSError
+	var broken *url.Error
+	switch {
+	case errors.As(err, &unknown) && unknown.IsNotFound:
+		return false, nil
+	case errors.As(err, &broken) && (broken.Op == "Post" || broken.Op == "Patch"):
+		return false, nil
+	}
+	return retryablehttp.DefaultRetryPolicy(ctx, response, err)
 }
 
 // PullRequestChanges are the paths that a pull request changes.
