@@ -19,9 +19,6 @@ var bundleRecommendedFile = &Rule{
 	Severity: finding.Warning,
 	About:    "A bundle has a `README.md`, `tests/`, and, where it has `*.py` files, a `requirements.txt`.",
 	Check: func(p *Pass) {
-		if !p.has("Dockerfile") && !p.has("manifest.yml") {
-			return // a bundle of which so much is missing has more urgent findings
-		}
 		for _, name := range p.Config.RecommendedFiles {
 			if p.has(name) || name == "requirements.txt" && !p.isPython() {
 				continue

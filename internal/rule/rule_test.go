@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/example"
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/rule"
@@ -69,6 +70,38 @@ func TestExamples(t *testing.T) {
 				t.Errorf("the good bundle has findings:\n%s", got)
 			}
 		})
+	}
+}
+
+// TestExamplesTogether checks all bad bundles in one hub: each rule finds there what it finds alone.
+func TestExamplesTogether(t *testing.T) {
+	t.Parallel()
+	const group = "executors/encoders/"
+	hub := &txtar.Archive{Files: []txtar.File{{Name: config.File, Data: []byte("limits:\n  large-file: 1KiB\n")}}}
+	for i, r := range rule.All {
+		archive, err := txtar.ParseFile(filepath.Join("../../testdata/examples", r.ID+".txtar"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			if name, ok := strings.CutPrefix(f.Name, "bad/"); ok && name != config.File {
+				f.Name = strings.Replace(name, group, fmt.Sprintf("%sg%d/", group, i), 1)
+				hub.Files = append(hub.Files, f)
+			}
+		}
+	}
+	files, base := example.Hub(hub, "")
+	findings, err := example.Check(files, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range rule.All {
+		found := slices.ContainsFunc(findings, func(f finding.Finding) bool {
+			return f.Rule == r.ID && strings.HasPrefix(f.File, fmt.Sprintf("%sg%d/", group, i))
+		})
+		if r.Check != nil && !found {
+			t.Errorf("%s finds nothing among the others", r.ID)
+		}
 	}
 }
 
