@@ -8,10 +8,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/agext/levenshtein"
 	"gopkg.in/yaml.v3"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // top names the whole file in messages.
@@ -59,7 +59,7 @@ var (
 func (c *checker) is(n *yaml.Node, want kind, where, mend string) bool {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		c.report(n, "%s: aliases such as *%s are not read here; write the value out", where, shorten(n.Value))
+		c.report(n, "%s: aliases such as *%s are not read here; write the value out", where, wording.Shorten(n.Value))
 		return false
 	case n.ShortTag() != want.tag:
 		c.report(n, "%s must be %s, but YAML reads %s; %s", where, want.name, what(n), mend)
@@ -79,7 +79,7 @@ func (c *checker) entries(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 				continue
 			}
 			if first, twice := seen[key.Value]; twice {
-				c.report(key, "the key %q stands here a second time; the first is on line %d; remove one of them", shorten(key.Value), first)
+				c.report(key, "the key %q stands here a second time; the first is on line %d; remove one of them", wording.Shorten(key.Value), first)
 				continue
 			}
 			seen[key.Value] = key.Line
@@ -99,55 +99,19 @@ func what(n *yaml.Node) string {
 	format, ok := tags[n.ShortTag()]
 	switch {
 	case n.Kind == yaml.AliasNode:
-		return "the alias *" + shorten(n.Value)
+		return "the alias *" + wording.Shorten(n.Value)
 	case !ok:
-		return "a value of the type " + shorten(n.ShortTag())
+		return "a value of the type " + wording.Shorten(n.ShortTag())
 	case strings.Contains(format, "%"):
-		return fmt.Sprintf(format, shorten(n.Value))
+		return fmt.Sprintf(format, wording.Shorten(n.Value))
 	}
 	return format
 }
 
-// didYouMean is a clause that names the allowed word that a wrong one was most likely meant to be, or "": one that it is
-// the beginning of, a rule that it names without its family, or one of which at most a third of its letters are off.
-func didYouMean(wrong string, allowed []string) string {
-	length := utf8.RuneCountInString(wrong)
-	if length > maxQuoted {
-		return ""
-	}
-	best, bestDistance := "", length/3+1
-	for _, candidate := range allowed {
-		d := levenshtein.Distance(strings.ToLower(wrong), candidate, nil)
-		if length > 2 && (strings.HasPrefix(candidate, wrong) || strings.HasSuffix(candidate, "/"+wrong)) {
-			d = 0
-		}
-		if d < bestDistance {
-			best, bestDistance = candidate, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" did you mean %q?", best)
-}
-
-func list(words []string) string { return strings.Join(words, ", ") }
-
 // choice is "a, b or c".
 func choice(words []string) string {
 	last := len(words) - 1
-	return list(words[:last]) + " or " + words[last]
-}
-
-// maxQuoted is how many characters of a value a message quotes.
-const maxQuoted = 80
-
-// shorten cuts a value for a message.
-func shorten(value string) string {
-	if utf8.RuneCountInString(value) <= maxQuoted {
-		return value
-	}
-	return string([]rune(value)[:maxQuoted]) + "…"
+	return wording.List(words[:last]) + " or " + words[last]
 }
 
 // lines are a file's, without their ends.

@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // shape is what a value must be. The parser and the schema are made of the same shapes.
@@ -52,7 +53,7 @@ func (fs fields) check(c *checker, n *yaml.Node, where string) {
 				inside = " in " + where
 			}
 			c.report(key, "the key %q is not known%s;%s the keys are %s; write one of them, or remove it",
-				shorten(key.Value), inside, didYouMean(key.Value, names), list(names))
+				wording.Shorten(key.Value), inside, wording.DidYouMean(key.Value, names), wording.List(names))
 			continue
 		}
 		if value.ShortTag() == "!!null" {
@@ -102,7 +103,7 @@ func (severities) check(c *checker, n *yaml.Node, where string) {
 	for key, value := range c.entries(n) {
 		empty = false
 		if !slices.Contains(c.rules, key.Value) {
-			c.report(key, "there is no rule %q;%s the rules are %s", shorten(key.Value), didYouMean(key.Value, c.rules), list(c.rules))
+			c.report(key, "there is no rule %q;%s the rules are %s", wording.Shorten(key.Value), wording.DidYouMean(key.Value, c.rules), wording.List(c.rules))
 			continue
 		}
 		word{is: "a severity", allowed: allowedSeverities}.check(c, value, key.Value)
@@ -138,7 +139,7 @@ type items struct {
 func (s items) check(c *checker, n *yaml.Node, where string) {
 	mend := fmt.Sprintf("write `- %s`, one item a line", s.example)
 	if n.Kind == yaml.ScalarNode {
-		mend = "put it in brackets: `[" + shorten(strings.TrimSpace(n.Value)) + "]`"
+		mend = "put it in brackets: `[" + wording.Shorten(strings.TrimSpace(n.Value)) + "]`"
 	}
 	if !c.is(n, sequence, where, mend) {
 		return
@@ -157,7 +158,7 @@ func (s items) check(c *checker, n *yaml.Node, where string) {
 		}
 		if item.Kind == yaml.ScalarNode && item.ShortTag() == "!!str" {
 			if seen[item.Value] {
-				c.report(item, "%q stands in %s a second time; remove one of them", shorten(item.Value), where)
+				c.report(item, "%q stands in %s a second time; remove one of them", wording.Shorten(item.Value), where)
 				continue
 			}
 			seen[item.Value] = true

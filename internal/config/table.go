@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // SchemaURL is where editors find the schema of this version's files.
@@ -72,7 +74,7 @@ func folders(c *checker, kinds []*yaml.Node) {
 	}
 	for _, n := range kinds {
 		if singular, ok := plurals[n.Value]; ok && n.ShortTag() == text.tag {
-			c.report(n, "kinds: the folder %s is that of the kind %q already; remove one of the two", shorten(n.Value), shorten(singular))
+			c.report(n, "kinds: the folder %s is that of the kind %q already; remove one of the two", wording.Shorten(n.Value), wording.Shorten(singular))
 		}
 	}
 }
@@ -108,7 +110,7 @@ func Keys() []Key {
 			usual := ""
 			switch value := defaults()[f.name].(type) {
 			case []string:
-				usual = list(value)
+				usual = wording.List(value)
 			case string:
 				usual = value
 			}

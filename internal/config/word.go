@@ -10,6 +10,8 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/docker/go-units"
 	"gopkg.in/yaml.v3"
+
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // word is a text.
@@ -32,14 +34,14 @@ func (w word) check(c *checker, n *yaml.Node, where string) {
 	case len(w.allowed) > 0:
 		mend = "write " + choice(w.allowed)
 	case n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null":
-		mend = "put it in quotes: `'" + strings.ReplaceAll(shorten(n.Value), "'", "''") + "'`"
+		mend = "put it in quotes: `'" + strings.ReplaceAll(wording.Shorten(n.Value), "'", "''") + "'`"
 	}
 	if !c.is(n, text, where+": "+w.is, mend) {
 		return
 	}
-	quoted := shorten(n.Value)
+	quoted := wording.Shorten(n.Value)
 	if len(w.allowed) > 0 && !slices.Contains(w.allowed, n.Value) {
-		c.report(n, "%s: %q is not %s;%s write %s", where, quoted, w.is, didYouMean(n.Value, w.allowed), choice(w.allowed))
+		c.report(n, "%s: %q is not %s;%s write %s", where, quoted, w.is, wording.DidYouMean(n.Value, w.allowed), choice(w.allowed))
 	} else if w.pattern != nil && !w.pattern.MatchString(n.Value) {
 		c.report(n, "%s: %q is not %s; %s", where, quoted, w.is, w.mend)
 	} else if w.valid != nil {
@@ -130,7 +132,7 @@ func pattern() word {
 			_, err := regexp.Compile(s)
 			var wrong *syntax.Error
 			if errors.As(err, &wrong) {
-				return errors.New(wrong.Code.String() + " at `" + shorten(wrong.Expr) + "`; write it in RE2's syntax, see https://golang.org/s/re2syntax")
+				return errors.New(wrong.Code.String() + " at `" + wording.Shorten(wrong.Expr) + "`; write it in RE2's syntax, see https://golang.org/s/re2syntax")
 			}
 			return err
 		},

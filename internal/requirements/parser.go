@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // parser reads one requirement from left to right. Its methods say what is wrong, or nothing.
@@ -92,7 +94,7 @@ func (p *parser) unexpected() string {
 	case strings.HasPrefix(p.text, "^"):
 		return "pip does not know ^; write ~= or a range such as >=1.2,<2"
 	}
-	return fmt.Sprintf("there is %q behind its name or version; write a version such as `==1.2.3` or `>=1.2,<2`, one requirement a line", shorten(p.text))
+	return fmt.Sprintf("there is %q behind its name or version; write a version such as `==1.2.3` or `>=1.2,<2`, one requirement a line", wording.Shorten(p.text))
 }
 
 func (p *parser) extras() string {
@@ -127,7 +129,7 @@ func (p *parser) versions() string {
 		case op == "~=" && version.MatchString(v):
 			return fmt.Sprintf("~=%s: behind ~= a version has two numbers at least, such as ~=1.2", v)
 		default:
-			return fmt.Sprintf("%q is not a version (PEP 440); write one such as 1.2.3", shorten(v))
+			return fmt.Sprintf("%q is not a version (PEP 440); write one such as 1.2.3", wording.Shorten(v))
 		}
 		if !p.sign(",") {
 			break
@@ -160,7 +162,7 @@ func (p *parser) marker() string {
 		return wrong
 	}
 	if p.text != "" {
-		return fmt.Sprintf("the marker behind ; ends before %q; join conditions by `and` or `or`", shorten(p.text))
+		return fmt.Sprintf("the marker behind ; ends before %q; join conditions by `and` or `or`", wording.Shorten(p.text))
 	}
 	return ""
 }
@@ -195,14 +197,14 @@ func (p *parser) condition(depth int) string {
 		_, isLiteral := p.take(literal)
 		if !isLiteral {
 			if _, ok := p.take(environment); !ok {
-				return fmt.Sprintf("a marker compares a variable with a text in quotes, such as `; python_version < \"3.9\"`, but %q is neither", shorten(p.text))
+				return fmt.Sprintf("a marker compares a variable with a text in quotes, such as `; python_version < \"3.9\"`, but %q is neither", wording.Shorten(p.text))
 			}
 		}
 		if side == "behind" {
 			break
 		}
 		if _, ok := p.take(comparison); !ok {
-			return fmt.Sprintf("a marker compares by ==, !=, <, <=, >, >=, ~=, in or not in, but there is %q", shorten(p.text))
+			return fmt.Sprintf("a marker compares by ==, !=, <, <=, >, >=, ~=, in or not in, but there is %q", wording.Shorten(p.text))
 		}
 	}
 	return ""

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // Problem is a line that pip refuses.
@@ -91,7 +93,7 @@ func check(line string) string {
 	}
 	p := &parser{text: line}
 	if err := p.requirement(); err != "" {
-		return fmt.Sprintf("%q is not a requirement that pip reads: %s", shorten(line), err)
+		return fmt.Sprintf("%q is not a requirement that pip reads: %s", wording.Shorten(line), err)
 	}
 	return ""
 }
@@ -100,7 +102,7 @@ func check(line string) string {
 func checkWheel(address string) string {
 	file := path.Base(address)
 	if parts := strings.Count(file, "-") + 1; strings.HasSuffix(file, ".whl") && parts != 5 && parts != 6 {
-		return fmt.Sprintf("%q is not the name of a wheel, such as name-1.0-py3-none-any.whl", shorten(file))
+		return fmt.Sprintf("%q is not the name of a wheel, such as name-1.0-py3-none-any.whl", wording.Shorten(file))
 	}
 	return ""
 }
@@ -117,7 +119,7 @@ func checkOptions(line string) string {
 	case line == "-":
 		return "" // pip passes it over
 	case !known:
-		return fmt.Sprintf("pip does not know the option %q in a requirements file; it knows %s", shorten(name), strings.Join(names(), ", "))
+		return fmt.Sprintf("pip does not know the option %q in a requirements file; it knows %s", wording.Shorten(name), strings.Join(names(), ", "))
 	case takes && value == "" && strings.TrimSpace(rest) == "" && !(spaced && rest != ""):
 		return fmt.Sprintf("the option %s needs a value behind it", name)
 	}
@@ -131,14 +133,4 @@ func names() []string {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// maxQuoted is how many characters of a line a message quotes.
-const maxQuoted = 80
-
-func shorten(text string) string {
-	if utf8.RuneCountInString(text) <= maxQuoted {
-		return text
-	}
-	return string([]rune(text)[:maxQuoted]) + "…"
 }

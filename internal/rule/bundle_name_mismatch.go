@@ -4,6 +4,7 @@ import (
 	"path"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 var bundleNameMismatch = &Rule{
@@ -13,7 +14,7 @@ var bundleNameMismatch = &Rule{
 	Check: func(p *Pass) {
 		f, ok := p.text("name")
 		if dir := path.Base(p.Path); ok && f.Text() != dir {
-			p.Report(p.ManifestPath(), f.At, "the name is %q, but the directory is called %q; call both alike", shorten(f.Text()), dir)
+			p.Report(p.ManifestPath(), f.At, "the name is %q, but the directory is called %q; call both alike", wording.Shorten(f.Text()), dir)
 		}
 	},
 }

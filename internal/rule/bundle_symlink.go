@@ -6,6 +6,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 var bundleSymlink = &Rule{
@@ -21,7 +22,7 @@ var bundleSymlink = &Rule{
 		}
 		for _, f := range p.files() {
 			if f.Link != "" && leaves(p.Bundle, links, f.Path) {
-				p.Report(f.Path, finding.Line(1), "this link to %q leaves the bundle %s, and the image would not have what it points to; put a copy here, or a link to a path below %s", shorten(f.Link), p.Path, p.Path)
+				p.Report(f.Path, finding.Line(1), "this link to %q leaves the bundle %s, and the image would not have what it points to; put a copy here, or a link to a path below %s", wording.Shorten(f.Link), p.Path, p.Path)
 			}
 		}
 	},

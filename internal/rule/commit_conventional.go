@@ -6,6 +6,7 @@ import (
 	"github.com/jina/hub-publish/internal/commit"
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/history"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // CommitConventional points at no file: it names the commit.
@@ -42,7 +43,7 @@ func Commits(commits []history.Commit) []finding.Finding {
 		}
 		f := CommitConventional.Finding("", finding.Range{},
 			"commit %.*s %q %s; reword it with `git commit --amend` or `git rebase -i`, then `git push --force-with-lease`%s",
-			shortHash, c.Hash, shorten(commit.Parse(c.Message).Header), verdict, lines.String())
+			shortHash, c.Hash, wording.Shorten(commit.Parse(c.Message).Header), verdict, lines.String())
 		f.Severity = severity
 		findings = append(findings, f)
 	}

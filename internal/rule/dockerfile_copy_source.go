@@ -10,6 +10,7 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 var dockerfileCopySource = &Rule{
@@ -34,9 +35,9 @@ var dockerfileCopySource = &Rule{
 			switch {
 			case s.Path == "" || context[s.Path] == kept || context[s.Path] == 0 && p.Hub.Exists(path.Join(p.Path, s.Path)):
 			case context[s.Path] == leftOut:
-				p.Report(p.DockerfilePath(), at, "%s brings %q, which the bundle's .dockerignore leaves out; let it in with a line `!%s`, or do without", s.Instruction, shorten(s.Written), s.Path)
+				p.Report(p.DockerfilePath(), at, "%s brings %q, which the bundle's .dockerignore leaves out; let it in with a line `!%s`, or do without", s.Instruction, wording.Shorten(s.Written), s.Path)
 			default:
-				p.Report(p.DockerfilePath(), at, "%s brings %q, which is not in the bundle %s;%s add the file, or correct the path: it counts from the bundle's directory", s.Instruction, shorten(s.Written), p.Path, didYouMean(s.Path, p.names()))
+				p.Report(p.DockerfilePath(), at, "%s brings %q, which is not in the bundle %s;%s add the file, or correct the path: it counts from the bundle's directory", s.Instruction, wording.Shorten(s.Written), p.Path, wording.DidYouMean(s.Path, p.names()))
 			}
 		}
 	},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 var (
@@ -25,7 +26,7 @@ var manifestName = &Rule{
 			return
 		}
 		if pattern := p.Config.NamePattern.String(); pattern != defaults.NamePattern.String() {
-			p.Report(p.ManifestPath(), f.At, "the name %q is not allowed: this hub's names match `%s`", shorten(f.Text()), pattern)
+			p.Report(p.ManifestPath(), f.At, "the name %q is not allowed: this hub's names match `%s`", wording.Shorten(f.Text()), pattern)
 			return
 		}
 		name, why := f.Text(), ""
@@ -39,7 +40,7 @@ var manifestName = &Rule{
 		default:
 			why = "it is too long: 21 characters are the most"
 		}
-		p.Report(p.ManifestPath(), f.At, "the name %q is not allowed: %s; a name begins with a letter, _ or $, goes on with letters, digits, spaces, _, - and $, and has 4 to 21 characters", shorten(name), why)
+		p.Report(p.ManifestPath(), f.At, "the name %q is not allowed: %s; a name begins with a letter, _ or $, goes on with letters, digits, spaces, _, - and $, and has 4 to 21 characters", wording.Shorten(name), why)
 	},
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 var manifestUnknownKey = &Rule{
@@ -21,8 +22,8 @@ var manifestUnknownKey = &Rule{
 				continue
 			}
 			const message = "the Hub does not know the key %q;%s known keys are %s"
-			args := []any{shorten(f.Key), didYouMean(f.Key, known), list(known)}
-			n := nearest(f.Key, known)
+			args := []any{wording.Shorten(f.Key), wording.DidYouMean(f.Key, known), wording.List(known)}
+			n := wording.Nearest(f.Key, known)
 			if _, there := p.Manifest.Field(n); n != "" && !there {
 				p.Mend(p.ManifestPath(), f.KeyAt, n, message, args...)
 			} else {

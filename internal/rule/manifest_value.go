@@ -8,6 +8,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 var defaults = config.Default()
@@ -15,21 +16,21 @@ var defaults = config.Default()
 var manifestKind = &Rule{
 	ID:       "manifest/kind",
 	Severity: finding.Error,
-	About:    "The kind is one of " + list(defaults.Kinds) + ".",
+	About:    "The kind is one of " + wording.List(defaults.Kinds) + ".",
 	Check:    func(p *Pass) { p.oneOf("kind", p.Config.Kinds) },
 }
 
 var manifestType = &Rule{
 	ID:       "manifest/type",
 	Severity: finding.Error,
-	About:    "The type is one of " + list(defaults.Types) + ".",
+	About:    "The type is one of " + wording.List(defaults.Types) + ".",
 	Check:    func(p *Pass) { p.oneOf("type", p.Config.Types) },
 }
 
 var manifestLicense = &Rule{
 	ID:       "manifest/license",
 	Severity: finding.Error,
-	About:    "The license is one of " + list(defaults.Licenses) + ".",
+	About:    "The license is one of " + wording.List(defaults.Licenses) + ".",
 	Check:    func(p *Pass) { p.oneOf("license", p.Config.Licenses) },
 }
 
@@ -45,7 +46,7 @@ var manifestVersion = &Rule{
 		if _, err := semver.StrictNewVersion(f.Text()); err == nil {
 			return
 		}
-		p.Report(p.ManifestPath(), f.At, "%q is not a semantic version; %s", shorten(f.Text()), mendVersion(f.Text()))
+		p.Report(p.ManifestPath(), f.At, "%q is not a semantic version; %s", wording.Shorten(f.Text()), mendVersion(f.Text()))
 	},
 }
 
@@ -69,7 +70,7 @@ var manifestURL = &Rule{
 			}
 			address, err := url.Parse(f.Text())
 			if err != nil || (address.Scheme != "http" && address.Scheme != "https") || address.Host == "" || strings.ContainsAny(f.Text(), " \t\n") {
-				p.Report(p.ManifestPath(), f.At, "%s %q is not an absolute web address; write it from https:// on, or remove the key", key, shorten(f.Text()))
+				p.Report(p.ManifestPath(), f.At, "%s %q is not an absolute web address; write it from https:// on, or remove the key", key, wording.Shorten(f.Text()))
 			}
 		}
 	},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/manifest"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 var manifestValueType = &Rule{
@@ -47,7 +48,7 @@ var (
 	}}
 	texts = valueType{"a list", func(f manifest.Field) bool { return f.Value.Kind == yaml.SequenceNode }, func(f manifest.Field) string {
 		if f.Value.Kind == yaml.ScalarNode {
-			return fmt.Sprintf("write `%s: [%s]`", f.Key, shorten(strings.TrimSpace(f.Text())))
+			return fmt.Sprintf("write `%s: [%s]`", f.Key, wording.Shorten(strings.TrimSpace(f.Text())))
 		}
 		return fmt.Sprintf("write `%s: [first, second]`", f.Key)
 	}}
@@ -78,7 +79,7 @@ func what(f manifest.Field) string {
 	if !ok {
 		kind = "a value of the type " + f.Value.Tag
 	}
-	return kind + " " + shorten(f.Text())
+	return kind + " " + wording.Shorten(f.Text())
 }
 
 var manifestKeywords = &Rule{

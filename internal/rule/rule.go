@@ -7,6 +7,7 @@ package rule
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jina/hub-publish/internal/config"
@@ -15,6 +16,7 @@ import (
 	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/ignore"
 	"github.com/jina/hub-publish/internal/manifest"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // Rule is one check of a bundle. It reads files and reports findings, nothing else: no network, no clock.
@@ -211,10 +213,13 @@ func (p *Pass) oneOf(key string, allowed []string) {
 		return
 	}
 	const message = "%s %q is not allowed;%s it must be one of %s"
-	args := []any{key, shorten(f.Text()), didYouMean(f.Text(), allowed), list(allowed)}
-	if n := nearest(f.Text(), allowed); n != "" {
+	args := []any{key, wording.Shorten(f.Text()), wording.DidYouMean(f.Text(), allowed), wording.List(allowed)}
+	if n := wording.Nearest(f.Text(), allowed); n != "" {
 		p.Mend(p.ManifestPath(), f.At, n, message, args...)
 	} else {
 		p.Report(p.ManifestPath(), f.At, message, args...)
 	}
 }
+
+// blank reports whether a field holds nothing that a reader would see.
+func blank(f manifest.Field) bool { return strings.TrimSpace(f.Text()) == "" }
