@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/go-github/v89/github"
@@ -63,13 +64,13 @@ func New(apiURL, repository, token string) (*Client, error) {
 	return &Client{api: api, owner: owner, name: name}, nil
 }
 
-// worthRetrying is the library's policy but for two cases: a host that has no address has none a second later, and a write
-// whose connection broke may have been done, and would be done twice.
+// worthRetrying is the library's policy but for two cases: where there is no host, or nobody listens, there is none a second
+// later, and a write whose connection broke may have been done, and would be done twice.
 func worthRetrying(ctx context.Context, response *http.Response, err error) (bool, error) {
 	var unknown *net.DNSError
 	var broken *url.Error
 	switch {
-	case errors.As(err, &unknown) && unknown.IsNotFound:
+	case errors.As(err, &unknown) && unknown.IsNotFound, errors.Is(err, syscall.ECONNREFUSED):
 		return false, nil
 	case errors.As(err, &broken) && (broken.Op == "Post" || broken.Op == "Patch"):
 		return false, nil
