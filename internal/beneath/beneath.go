@@ -4,6 +4,7 @@ package beneath
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func Open(dir string) (*FS, error) {
 	// A container's filter of system calls may be older than this one.
 	probe, err := f.resolve(".", unix.O_PATH)
 	if f.whole = err == nil; f.whole {
-		err = unix.Close(probe)
+		_ = unix.Close(probe)
 	}
 	return f, nil
 }
@@ -61,7 +62,8 @@ func (f *FS) resolve(name string, flags uint64) (int, error) {
 
 // open opens a file as an *os.File.
 func (f *FS) open(op, name string, flags uint64) (*os.File, error) {
-	if !fs.ValidPath(name) {
+	// A name need not be UTF-8: git keeps any bytes.
+	if !fs.ValidPath(strings.ToValidUTF8(name, "\uFFFD")) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if !f.whole {
@@ -83,6 +85,44 @@ func (f *FS) Open(name string) (fs.File, error) {
 	return file, nil
 }
 
+// ReadHead is a file's content, up to a number of bytes. A hub's files are small, and many: an os.File would cost twice the
+// system calls, since it asks whether it could wait for each.
+func (f *FS) ReadHead(name string, limit int) ([]byte, error) {
+	if !f.whole || !fs.ValidPath(name) {
+		file, err := f.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		return io.ReadAll(io.LimitReader(file, int64(limit)))
+	}
+	fd, err := f.resolve(name, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	data := make([]byte, 0, min(limit, firstRead))
+	for len(data) < limit {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, len(data))
+		}
+		n, err := unix.Read(fd, data[len(data):min(cap(data), limit)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+		case n == 0:
+			return data, nil
+		default:
+			data = data[:len(data)+n]
+		}
+	}
+	return data, nil
+}
+
+// firstRead is how much of a file is asked for at first: nearly all of a bundle's files are shorter.
+const firstRead = 1 << 9
+
 // ReadDir implements fs.ReadDirFS.
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	dir, err := f.open("open", name, unix.O_RDONLY|unix.O_DIRECTORY)
@@ -98,7 +138,7 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 // Stat implements fs.StatFS.
 func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	if !f.whole {
-		return fs.Stat(f.root.FS(), name)
+		return f.root.Stat(name)
 	}
 	file, err := f.open("stat", name, unix.O_PATH)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -83,6 +84,33 @@ func TestReads(t *testing.T) {
 			t.Errorf("a link points to %q, %v", target, err)
 		}
 		if _, err := f.Open("a/none"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("what is not there: %v", err)
+		}
+	})
+}
+
+// TestReadHead reads files whole and in part, shorter and longer than what is asked for at first.
+func TestReadHead(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, f *FS) {
+		long := strings.Repeat("0123456789", firstRead)
+		if err := os.WriteFile(filepath.Join(f.dir, "long"), []byte(long), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{"empty": "", "a/link": "inside", "long": long} {
+			for _, limit := range []int{0, 3, firstRead, firstRead + 1, len(long), len(long) + 1} {
+				data, err := f.ReadHead(name, limit)
+				if want := want[:min(limit, len(want))]; err != nil || string(data) != want {
+					t.Errorf("%d of %s: %d bytes, not %d, %v", limit, name, len(data), len(want), err)
+				}
+			}
+		}
+		for _, name := range []string{"a", "a/none", "upward", "absolute", "../secret", "loop"} {
+			if data, err := f.ReadHead(name, 10); err == nil {
+				t.Errorf("%s: %q", name, data)
+			}
+		}
+		if _, err := f.ReadHead("a/none", 10); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("what is not there: %v", err)
 		}
 	})

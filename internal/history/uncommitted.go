@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -20,6 +21,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/index"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 // Uncommitted are the paths that differ between the commit that is checked out and the files in the workspace, sorted.
@@ -52,12 +54,12 @@ func (r *Repository) uncommitted() ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	staged := staging{repository: r, index: idx, noted: notedTrees(idx.Cache), changes: map[string]bool{}}
+	staged := staging{repository: r, noted: notedTrees(idx.Cache), changes: map[string]bool{}}
 	if err := staged.compare("", tree.Hash, idx.Entries); err != nil {
 		return nil, err
 	}
-	w := &worktree{dir: dir, index: idx, entries: map[string]*index.Entry{}, dirs: map[string]bool{}, changes: staged.changes}
-	if err := w.compare(); err != nil {
+	w := &worktree{dir: dir, indexed: idx.ModTime, changes: staged.changes}
+	if err := w.compare(idx.Entries); err != nil {
 		return nil, err
 	}
 	var all []Change
@@ -96,7 +98,6 @@ func notedTrees(cache *index.Tree) map[string]plumbing.Hash {
 // staging finds what differs between a commit's tree and the index.
 type staging struct {
 	repository *Repository
-	index      *index.Index
 	noted      map[string]plumbing.Hash
 	changes    map[string]bool // whether the path is gone
 }
@@ -113,11 +114,7 @@ func (s *staging) compare(dir string, hash plumbing.Hash, entries []*index.Entry
 			return outOfReach(err)
 		}
 	}
-	below := map[string][]*index.Entry{}
-	for _, e := range entries {
-		name, _, _ := strings.Cut(strings.TrimPrefix(e.Name, prefix(dir)), "/")
-		below[name] = append(below[name], e)
-	}
+	below := byName(dir, entries)
 	for _, t := range tree.Entries {
 		at := path.Join(dir, t.Name)
 		here := below[t.Name]
@@ -142,6 +139,31 @@ func (s *staging) compare(dir string, hash plumbing.Hash, entries []*index.Entry
 	return nil
 }
 
+// byName divides a directory's entries of the index, which are sorted by path, by the names in the directory.
+func byName(dir string, entries []*index.Entry) map[string][]*index.Entry {
+	below := map[string][]*index.Entry{}
+	skip := len(prefix(dir))
+	for len(entries) > 0 {
+		name, _, _ := strings.Cut(entries[0].Name[skip:], "/")
+		n := 1
+		for n < len(entries) && isOrIsIn(entries[n].Name[skip:], name) {
+			n++
+		}
+		if earlier := below[name]; earlier != nil { // in a conflict, what is a file here and a directory there
+			below[name] = slices.Concat(earlier, entries[:n])
+		} else {
+			below[name] = entries[:n]
+		}
+		entries = entries[n:]
+	}
+	return below
+}
+
+// isOrIsIn reports whether a path is a name, or begins with it as a directory's.
+func isOrIsIn(p, name string) bool {
+	return strings.HasPrefix(p, name) && (len(p) == len(name) || p[len(name)] == '/')
+}
+
 func prefix(dir string) string {
 	if dir == "" {
 		return ""
@@ -151,10 +173,9 @@ func prefix(dir string) string {
 
 // worktree finds what differs between the index and the files.
 type worktree struct {
-	dir     string
-	index   *index.Index
-	entries map[string]*index.Entry
-	dirs    map[string]bool // those of the entries
+	dir string
+	// indexed is when the index was written.
+	indexed time.Time
 
 	group   errgroup.Group
 	mutex   sync.Mutex
@@ -162,24 +183,10 @@ type worktree struct {
 	changes map[string]bool
 }
 
-func (w *worktree) compare() error {
-	for _, e := range w.index.Entries {
-		w.entries[e.Name] = e
-		for d := path.Dir(e.Name); d != "." && !w.dirs[d]; d = path.Dir(d) {
-			w.dirs[d] = true
-		}
-	}
+func (w *worktree) compare(entries []*index.Entry) error {
 	w.readIgnored()
 	w.group.SetLimit(2 * runtime.GOMAXPROCS(0))
-	if err := errors.Join(w.look(""), w.group.Wait()); err != nil {
-		return err
-	}
-	for name, e := range w.entries { // those that are left were not met
-		if !e.SkipWorktree && e.Mode != filemode.Submodule {
-			w.changes[name] = true
-		}
-	}
-	return nil
+	return errors.Join(w.look("", entries), w.group.Wait())
 }
 
 // readIgnored reads the patterns that hold for the whole repository. A configuration that cannot be read ignores nothing.
@@ -204,16 +211,44 @@ func patternsOf(file string, dir []string) []gitignore.Pattern {
 	return patterns
 }
 
-// look compares one directory, and those below it.
-func (w *worktree) look(dir string) error {
-	entries, err := os.ReadDir(filepath.Join(w.dir, dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+// look compares a directory, and those below it, with its entries of the index.
+func (w *worktree) look(dir string, entries []*index.Entry) error {
+	below, err := w.lookAt(dir, entries)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".gitignore" }) {
+	for _, d := range below {
+		if !w.group.TryGo(func() error { return w.look(d.name, d.entries) }) {
+			if err := w.look(d.name, d.entries); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// directory is one with its entries of the index.
+type directory struct {
+	name    string
+	entries []*index.Entry
+}
+
+// lookAt compares what a directory itself holds, and returns the directories in it that are to be compared too.
+func (w *worktree) lookAt(dir string, entries []*index.Entry) (dirs []directory, err error) {
+	f, err := openDir(filepath.Join(w.dir, dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		w.gone(entries)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(names, func(e fs.DirEntry) bool { return e.Name() == ".gitignore" }) {
 		var parts []string
 		if dir != "" {
 			parts = strings.Split(dir, "/")
@@ -223,48 +258,76 @@ func (w *worktree) look(dir string) error {
 		w.ignored = append(w.ignored, patterns...)
 		w.mutex.Unlock()
 	}
-	for _, e := range entries {
-		below := prefix(dir) + e.Name()
+	below := byName(dir, entries)
+	for _, met := range names {
+		if met.Name() == ".git" {
+			continue
+		}
+		name, here := prefix(dir)+met.Name(), below[met.Name()]
+		delete(below, met.Name())
+		var entry *index.Entry // of several, which a conflict leaves, the last
+		inside := here
+		for len(inside) > 0 && inside[0].Name == name {
+			entry, inside = inside[0], inside[1:]
+		}
 		switch {
-		case e.Name() == ".git":
-		case w.take(below, e):
-		case e.IsDir():
-			if !w.dirs[below] && w.ignores(below, true) {
-				continue
+		case entry != nil && entry.Mode == filemode.Submodule:
+			w.gone(inside)
+		case entry != nil && !met.IsDir():
+			w.gone(inside)
+			if !w.same(f, entry, met) {
+				w.note(name)
 			}
-			if !w.group.TryGo(func() error { return w.look(below) }) {
-				if err := w.look(below); err != nil {
-					return err
-				}
+		case met.IsDir():
+			w.gone(here[:len(here)-len(inside)])
+			if len(inside) > 0 || !w.ignores(name, true) {
+				dirs = append(dirs, directory{name, inside})
 			}
-		case !w.ignores(below, false):
-			w.note(below, false)
+		default:
+			w.gone(inside)
+			if !w.ignores(name, false) {
+				w.note(name)
+			}
 		}
 	}
-	return nil
+	for _, missing := range below {
+		w.gone(missing)
+	}
+	return dirs, nil
 }
 
-// take compares what is met at a path with its entry in the index, and reports whether there is one.
-func (w *worktree) take(name string, met fs.DirEntry) bool {
-	w.mutex.Lock()
-	e := w.entries[name]
-	if e != nil && (e.Mode == filemode.Submodule || !met.IsDir()) {
-		delete(w.entries, name)
+// openDir opens a directory. Unlike os.Open it does not ask whether one could wait for it.
+func openDir(dir string) (*os.File, error) {
+	for {
+		fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		switch {
+		case err == nil:
+			return os.NewFile(uintptr(fd), dir), nil
+		case !errors.Is(err, unix.EINTR):
+			return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+		}
 	}
-	w.mutex.Unlock()
-	switch {
-	case e == nil || met.IsDir() && e.Mode != filemode.Submodule:
-		return false // of a file that became a directory the entry is left
-	case e.Mode != filemode.Submodule && !w.same(name, e, met):
-		w.note(name, false)
-	}
-	return true
 }
 
-func (w *worktree) note(name string, removed bool) {
+// note notes a path that is there, and is not what the index says.
+func (w *worktree) note(name string) {
 	w.mutex.Lock()
-	w.changes[name] = removed
+	w.changes[name] = false
 	w.mutex.Unlock()
+}
+
+// gone notes entries of the index whose files are not there.
+func (w *worktree) gone(entries []*index.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for _, e := range entries {
+		if !e.SkipWorktree && e.Mode != filemode.Submodule {
+			w.changes[e.Name] = true
+		}
+	}
 }
 
 // ignores reports whether a path that git does not know is one that it is told to pass over.
@@ -275,16 +338,20 @@ func (w *worktree) ignores(name string, isDir bool) bool {
 	return gitignore.NewMatcher(patterns).Match(strings.Split(name, "/"), isDir)
 }
 
-// same reports whether a file is what its entry says.
-func (w *worktree) same(name string, e *index.Entry, met fs.DirEntry) bool {
-	info, err := met.Info()
-	if err != nil {
+// same reports whether a file in a directory is what its entry says.
+func (w *worktree) same(dir *os.File, e *index.Entry, met fs.DirEntry) bool {
+	var stat unix.Stat_t
+	if err := unix.Fstatat(int(dir.Fd()), met.Name(), &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return false
 	}
+	mode := fs.FileMode(stat.Mode & 0o777)
+	if stat.Mode&unix.S_IFMT == unix.S_IFLNK {
+		mode |= fs.ModeSymlink
+	}
 	// A file that was written when the index was, or later, may have been changed since without a trace.
-	if info.ModTime().Equal(e.ModifiedAt) && uint32(info.Size()) == e.Size && e.ModifiedAt.Before(w.index.ModTime) && fileMode(info.Mode()) == e.Mode {
+	if time.Unix(stat.Mtim.Unix()).Equal(e.ModifiedAt) && uint32(stat.Size) == e.Size && e.ModifiedAt.Before(w.indexed) && fileMode(mode) == e.Mode {
 		return true
 	}
-	now, ok, err := treeEntry(filepath.Join(w.dir, filepath.Dir(name)), met)
+	now, ok, err := treeEntry(dir.Name(), met)
 	return err == nil && ok && now.Mode == e.Mode && now.Hash == e.Hash
 }

@@ -35,8 +35,8 @@ type Bundle struct {
 func (h *Hub) Load(dir string) (*Bundle, error) {
 	b := &Bundle{Path: dir, Place: h.PlaceOf(dir)}
 	data, err := h.Read(path.Join(dir, manifest.File))
-	if errors.Is(err, fs.ErrNotExist) {
-		return b, nil
+	if errors.Is(err, fs.ErrNotExist) || err != nil && !h.Has(dir, manifest.File) {
+		return b, nil // a directory of this name, and a link to nowhere, is none either
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the manifest of %s: %w", dir, err)

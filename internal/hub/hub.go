@@ -42,12 +42,15 @@ type Hub struct {
 	root   string
 	kinds  []string
 	groups config.Groups
+	// bundles finds all bundles, once.
+	bundles func() ([]string, error)
 }
 
 // Open finds the kind folders in a repository's files. They are in root, else in the root that the configuration names.
 // With neither they are looked for in executors, hub/executors, hub and the top; the first that holds a kind folder wins.
 func Open(files fs.FS, root string, c *config.Config) (*Hub, error) {
-	h := &Hub{files, cmp.Or(root, c.Layout.Root), c.Kinds, c.Layout.Groups}
+	h := &Hub{files: files, root: cmp.Or(root, c.Layout.Root), kinds: c.Kinds, groups: c.Layout.Groups}
+	h.bundles = sync.OnceValues(h.search)
 	if h.root != "" {
 		h.root = path.Clean(h.root)
 		if info, err := fs.Stat(files, h.root); err != nil || !info.IsDir() {
@@ -171,8 +174,16 @@ func LooksLikeManifest(data []byte) bool {
 	return found >= 2
 }
 
+// headReader is a file system that has a shorter way to what Read asks for.
+type headReader interface {
+	ReadHead(file string, limit int) ([]byte, error)
+}
+
 // Read is a file's content, up to one byte more than the largest manifest.
 func (h *Hub) Read(file string) ([]byte, error) {
+	if files, ok := h.files.(headReader); ok {
+		return files.ReadHead(file, manifest.MaxSize+1)
+	}
 	f, err := h.files.Open(file)
 	if err != nil {
 		return nil, err
@@ -210,8 +221,10 @@ func (h *Hub) Exists(dir string) bool {
 	return found
 }
 
-// Bundles are the paths of all bundles, sorted. Hidden directories are not looked into.
-func (h *Hub) Bundles() ([]string, error) {
+// Bundles are the paths of all bundles, sorted; they are looked for once. Hidden directories are not looked into.
+func (h *Hub) Bundles() ([]string, error) { return h.bundles() }
+
+func (h *Hub) search() ([]string, error) {
 	s := search{hub: h}
 	s.group.SetLimit(2 * runtime.GOMAXPROCS(0))
 	err := errors.Join(s.look("."), s.group.Wait())

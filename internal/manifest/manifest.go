@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // File is the manifest's name in every bundle.
@@ -34,18 +35,36 @@ var Defaults = map[string]string{
 type Field struct {
 	Key   string
 	KeyAt finding.Range
-	// Value is the value's node, behind any alias.
-	Value *yaml.Node
+	// Value is the value, behind any alias.
+	Value *Value
 	At    finding.Range
 }
 
-// Text is the field's value as it is written, for a scalar; empty for a list or a mapping.
-func (f Field) Text() string {
-	if f.Value.Kind != yaml.ScalarNode {
-		return ""
-	}
-	return f.Value.Value
+// Value is what is kept of a value's node. A hub has ten thousand manifests, and a node has a lot that nobody asks for.
+type Value struct {
+	Kind yaml.Kind
+	// Tag is the value's type, such as !!str.
+	Tag  string
+	text string
+	// content are a list's items.
+	content []*yaml.Node
 }
+
+// set keeps what matters of a node.
+func (v *Value) set(n *yaml.Node) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch v.Kind, v.Tag = n.Kind, n.Tag; n.Kind {
+	case yaml.ScalarNode:
+		v.text = n.Value
+	case yaml.SequenceNode:
+		v.content = n.Content
+	}
+}
+
+// Text is the field's value as it is written, for a scalar; empty for a list or a mapping.
+func (f Field) Text() string { return f.Value.text }
 
 // IsNull reports whether nothing is written behind the key, or a YAML null.
 func (f Field) IsNull() bool { return f.Value.Tag == "!!null" }
@@ -71,7 +90,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.At.Li
 // Parse reads a manifest. Its error is a *SyntaxError where the text is not YAML, is no mapping, or names a key twice.
 func Parse(data []byte) (*Manifest, error) {
 	if len(data) > MaxSize {
-		return nil, &SyntaxError{finding.Line(1), fmt.Sprintf("the manifest has %d bytes; the limit is %d", len(data), MaxSize)}
+		return nil, &SyntaxError{finding.Line(1), fmt.Sprintf("the manifest is larger than %d bytes, which is the limit; shorten it", MaxSize)}
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if line := notUTF8(data); line > 0 {
@@ -93,18 +112,18 @@ func Parse(data []byte) (*Manifest, error) {
 	if top.Kind != yaml.MappingNode {
 		return nil, &SyntaxError{text.line(top.Line), "the manifest must be a mapping of keys to values, such as `name: AwesomeEncoder`"}
 	}
-	seen := map[string]finding.Range{}
+	m.Fields = make([]Field, 0, len(top.Content)/2)
+	values := make([]Value, len(top.Content)/2)
+	seen := make(map[string]finding.Range, len(top.Content)/2)
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
-		f := Field{Key: key.Value, KeyAt: text.extent(key), Value: value, At: text.extent(value)}
-		if value.Kind == yaml.AliasNode {
-			f.Value = value.Alias
-		}
+		f := Field{Key: key.Value, KeyAt: text.extent(key), Value: &values[i/2], At: text.extent(value)}
+		f.Value.set(value)
 		if key.Kind != yaml.ScalarNode {
 			return nil, &SyntaxError{f.KeyAt, "a key must be a word, not a list or a mapping"}
 		}
 		if first, twice := seen[f.Key]; twice {
-			return nil, &SyntaxError{f.KeyAt, fmt.Sprintf("the key %q stands here a second time; the first is on line %d; remove one of them", f.Key, first.Line)}
+			return nil, &SyntaxError{f.KeyAt, fmt.Sprintf("the key %q stands here a second time; the first is on line %d; remove one of them", wording.Shorten(f.Key), first.Line)}
 		}
 		seen[f.Key] = f.KeyAt
 		m.Fields = append(m.Fields, f)
@@ -151,10 +170,12 @@ func (s source) syntaxError(err error) *SyntaxError {
 	line, convErr := strconv.Atoi(parts[1])
 	if alias := unknownAnchor.FindStringSubmatch(parts[2]); alias != nil {
 		line = s.find("*" + alias[1])
+	} else if strings.HasPrefix(parts[2], "control characters") {
+		line = s.findControl()
 	} else if convErr == nil && parserError.MatchString(parts[2]) {
 		line++
 	}
-	return &SyntaxError{s.line(line), "not valid YAML: " + parts[2]}
+	return &SyntaxError{s.line(line), "not valid YAML: " + wording.Shorten(parts[2])}
 }
 
 // notUTF8 is the line of the first byte that is not UTF-8; 0 where there is none.
@@ -190,19 +211,16 @@ func (m *Manifest) Text(key string) string {
 	return Defaults[key]
 }
 
-// Items are the nodes of a list value with their places; other values have none.
+// Items are the items of a list value with their places; other values have none.
 func (m *Manifest) Items(f Field) []Field {
-	var items []Field
-	if f.Value.Kind != yaml.SequenceNode {
+	if len(f.Value.content) == 0 {
 		return nil
 	}
 	text := newSource(m.data)
-	for _, n := range f.Value.Content {
-		item := Field{Key: f.Key, KeyAt: f.KeyAt, Value: n, At: text.extent(n)}
-		if n.Kind == yaml.AliasNode {
-			item.Value = n.Alias
-		}
-		items = append(items, item)
+	items, values := make([]Field, len(f.Value.content)), make([]Value, len(f.Value.content))
+	for i, n := range f.Value.content {
+		values[i].set(n)
+		items[i] = Field{Key: f.Key, KeyAt: f.KeyAt, Value: &values[i], At: text.extent(n)}
 	}
 	return items
 }

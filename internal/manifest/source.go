@@ -1,8 +1,10 @@
 package manifest
 
 import (
+	"bytes"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -21,7 +23,7 @@ type line struct {
 }
 
 func newSource(data []byte) source {
-	var s source
+	s := make(source, 0, 1+bytes.Count(data, []byte("\n")))
 	text := []rune(string(data))
 	next := line{number: 1}
 	begin := 0
@@ -69,6 +71,12 @@ func (s source) line(n int) finding.Range {
 // find is the parser's count of the first line that holds a text, or 0.
 func (s source) find(text string) int {
 	return 1 + slices.IndexFunc(s, func(l line) bool { return strings.Contains(string(l.text), text) })
+}
+
+// findControl is the parser's count of the first line that holds a control character, or 0.
+func (s source) findControl() int {
+	isControl := func(r rune) bool { return r != '\t' && unicode.IsControl(r) }
+	return 1 + slices.IndexFunc(s, func(l line) bool { return slices.ContainsFunc(l.text, isControl) })
 }
 
 // extent is the node's place; its end is given for a scalar that ends on the line where it begins.

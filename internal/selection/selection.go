@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/hub"
@@ -36,29 +38,43 @@ func Select(ctx context.Context, h *hub.Hub, c *compare.Comparison, wanted []str
 		}
 	}
 	changed := s.changed()
-	var paths []string
-	switch {
-	case slices.Equal(wanted, []string{Changed}) && c.Base != "":
-		paths = slices.Collect(maps.Keys(changed))
-	default:
-		all, err := h.Bundles()
-		if err != nil {
-			return nil, err
-		}
-		if paths, err = match(all, wanted); err != nil {
-			return nil, err
-		}
+	if slices.Equal(wanted, []string{Changed}) && c.Base != "" {
+		return s.loadAll(slices.Sorted(maps.Keys(changed)), func(dir string) (*hub.Bundle, error) {
+			if !h.IsBundle(dir) && !h.Exists(dir) {
+				return &hub.Bundle{Path: dir, Removed: true, Base: s.base[dir]}, nil
+			}
+			return s.load(dir, changed[dir])
+		})
+	}
+	all, err := h.Bundles()
+	if err != nil {
+		return nil, err
+	}
+	paths, err := match(all, wanted)
+	if err != nil {
+		return nil, err
 	}
 	slices.Sort(paths)
-	var bundles []*hub.Bundle
-	for _, p := range paths {
-		b, err := s.load(p, changed[p])
-		if err != nil {
-			return nil, err
-		}
-		bundles = append(bundles, b)
+	return s.loadAll(paths, func(dir string) (*hub.Bundle, error) { return s.load(dir, changed[dir]) })
+}
+
+// loadAll loads bundles, several at a time, and returns them in the order of their paths.
+func (s *selector) loadAll(paths []string, load func(dir string) (*hub.Bundle, error)) ([]*hub.Bundle, error) {
+	bundles := make([]*hub.Bundle, len(paths))
+	group, ctx := errgroup.WithContext(s.ctx)
+	group.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for i, dir := range paths {
+		group.Go(func() (err error) {
+			if ctx.Err() == nil {
+				bundles[i], err = load(dir)
+			}
+			return err
+		})
 	}
-	return bundles, nil
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return bundles, context.Cause(s.ctx)
 }
 
 // match are the bundles that the wanted words, paths and globs name. A path names the bundles below it too.
@@ -152,9 +168,6 @@ func (s *selector) changed() map[string][]string {
 }
 
 func (s *selector) load(dir string, changed []string) (*hub.Bundle, error) {
-	if !s.hub.IsBundle(dir) && !s.hub.Exists(dir) {
-		return &hub.Bundle{Path: dir, Removed: true, Base: s.base[dir]}, nil
-	}
 	b, err := s.hub.Load(dir)
 	if err != nil {
 		return nil, err
