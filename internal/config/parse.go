@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // Problem is one thing that is wrong in a configuration file.
@@ -128,7 +130,7 @@ func (w *written) apply(c *Config) {
 // decode reads the YAML of a file; the node is nil where nothing but comments is in it.
 func decode(data []byte) (*yaml.Node, lines, *Problem) {
 	if len(data) > MaxSize {
-		return nil, nil, &Problem{finding.Line(1), fmt.Sprintf("the file has %d bytes; the limit is %d", len(data), MaxSize)}
+		return nil, nil, &Problem{finding.Line(1), fmt.Sprintf("the file is larger than %d bytes, which is the limit; shorten it", MaxSize)}
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	text := lines(strings.Split(string(data), "\n"))
@@ -168,6 +170,9 @@ func readable(line string) string {
 	if i := strings.IndexAny(line, lineEnds); i >= 0 {
 		return fmt.Sprintf("this line holds the character %U, which ends a line in YAML, but not in an editor; remove it", []rune(line[i:])[0])
 	}
+	if i := strings.IndexFunc(line, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }); i >= 0 {
+		return fmt.Sprintf("this line holds the control character %U, which no YAML file may hold; remove it", []rune(line[i:])[0])
+	}
 	return ""
 }
 
@@ -190,7 +195,7 @@ func (l lines) syntaxError(err error) *Problem {
 	} else if convErr == nil && parserError.MatchString(parts[2]) {
 		line++
 	}
-	return &Problem{l.line(line), "not valid YAML: " + parts[2]}
+	return &Problem{l.line(line), "not valid YAML: " + wording.Shorten(parts[2])}
 }
 
 // line is a whole line; the last one for what the parser misses behind the end.

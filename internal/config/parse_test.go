@@ -163,11 +163,11 @@ func TestUnreadable(t *testing.T) {
 	}{
 		"not UTF-8":             {"types: [pod]\nkinds: [\xff]\n", "not UTF-8", 2},
 		"UTF-16":                {"\xff\xfek\x00", "not UTF-8", 1},
-		"a control character":   {"kinds: [\x01]\n", "control characters", 1},
+		"a control character":   {"types:\t[pod]\nkinds: [\x01]\n", "the control character U+0001", 2},
 		"a lone return":         {"types: [pod]\rkinds: [encoder]\n", "the character U+000D, which ends a line in YAML", 1},
 		"a separator of lines":  {"types: [pod]\nlicenses: ['a\u2028b']\n", "the character U+2028, which ends a line in YAML", 2},
 		"a next line character": {"licenses: ['a\u0085b']\n", "the character U+0085, which ends a line in YAML", 1},
-		"more than the limit":   {"#" + strings.Repeat("x", config.MaxSize), "1048577 bytes; the limit is 1048576", 1},
+		"more than the limit":   {"#" + strings.Repeat("x", config.MaxSize), "larger than 1048576 bytes", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

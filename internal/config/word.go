@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -123,12 +124,18 @@ func alternatives(glob string) int {
 
 var escaped = regexp.MustCompile(`(?s)\\.`)
 
+// maxPattern is how long a pattern may be. What one costs to match grows with the square of its length.
+const maxPattern = 1000
+
 func pattern() word {
 	return word{
 		is:      "a pattern of the whole name",
 		pattern: regexp.MustCompile(`^\^.*\$$`),
 		mend:    "begin it with ^ and end it with $",
 		valid: func(s string) error {
+			if len(s) > maxPattern {
+				return fmt.Errorf("it is longer than %d bytes; shorten it", maxPattern)
+			}
 			_, err := regexp.Compile(s)
 			var wrong *syntax.Error
 			if errors.As(err, &wrong) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
@@ -54,10 +55,16 @@ func Parse(data []byte) (*File, error) {
 // locationInText is how the instruction parser tells a line in the text of its errors; the line is given apart.
 var locationInText = regexp.MustCompile(`^(dockerfile )?parse error on line \d+: `)
 
+// maxMessage is how many characters of an error are told.
+const maxMessage = 400
+
 func syntaxError(err error) *SyntaxError {
 	message := locationInText.ReplaceAllString(err.Error(), "")
 	if strings.HasPrefix(message, "no build stage in current context") {
 		message = "this stands before the first FROM, where only ARG may stand; begin the Dockerfile with FROM"
+	}
+	if utf8.RuneCountInString(message) > maxMessage { // it quotes a word that may be of any length
+		message = string([]rune(message)[:maxMessage]) + "…"
 	}
 	return &SyntaxError{max(1, lineOf(err)), message}
 }

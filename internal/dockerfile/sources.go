@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -24,6 +25,7 @@ type Source struct {
 // no value in the Dockerfile is known only to a build: neither is among them.
 func (f *File) Sources() []Source {
 	var found []Source
+	lines := strings.Split(string(f.data), "\n")
 	global := variables{}
 	for _, arg := range f.Args {
 		f.declare(global, arg.Args)
@@ -44,10 +46,10 @@ func (f *File) Sources() []Source {
 				}
 			case *instructions.CopyCommand:
 				if c.From == "" {
-					found = append(found, f.sources("COPY", command, c.SourcePaths, known)...)
+					found = append(found, f.sources(lines, "COPY", command, c.SourcePaths, known)...)
 				}
 			case *instructions.AddCommand:
-				found = append(found, f.sources("ADD", command, c.SourcePaths, known)...)
+				found = append(found, f.sources(lines, "ADD", command, c.SourcePaths, known)...)
 			}
 		}
 		if stage.Name != "" {
@@ -57,7 +59,7 @@ func (f *File) Sources() []Source {
 	return found
 }
 
-func (f *File) sources(instruction string, command instructions.Command, written []string, known variables) []Source {
+func (f *File) sources(lines []string, instruction string, command instructions.Command, written []string, known variables) []Source {
 	var found []Source
 	for _, w := range written {
 		if instruction == "ADD" && isAddress(w) {
@@ -69,9 +71,8 @@ func (f *File) sources(instruction string, command instructions.Command, written
 		}
 		// A path cannot leave the context: what leads out of it counts from its top.
 		s := Source{Line: Line(command.Location()), Instruction: instruction, Written: w, Path: strings.TrimPrefix(path.Clean("/"+value), "/")}
-		for _, r := range command.Location() {
-			lines := strings.Split(string(f.data), "\n")
-			for n := r.Start.Line; n <= r.End.Line && n <= len(lines) && s.Column == 0; n++ {
+		for _, r := range command.Location()[:min(len(command.Location()), maxLines)] {
+			for n := r.Start.Line; n <= min(r.End.Line, r.Start.Line+maxLines, len(lines)) && s.Column == 0; n++ {
 				s.Line, s.Column = place(lines[n-1], w, n, s.Line)
 			}
 		}
@@ -79,6 +80,9 @@ func (f *File) sources(instruction string, command instructions.Command, written
 	}
 	return found
 }
+
+// maxLines is how many lines of an instruction are searched for a source's place.
+const maxLines = 100
 
 // place is where a word stands on a line, counted in code points; without it, the line fallback and no column.
 func place(line, word string, number, fallback int) (int, int) {
@@ -124,14 +128,26 @@ func (v variables) Keys() []string {
 	return keys
 }
 
+// What is followed of variables: no path is longer, and values of values of values grow without end.
+const (
+	maxVariables = 100
+	maxValue     = 4096
+)
+
 // expand gives a word with its variables' values; ok tells whether all have one.
 func (f *File) expand(word string, known variables) (value string, ok bool) {
+	if strings.ContainsRune(word, 0) || !utf8.ValidString(word) {
+		return word, true // the lexer would print on stderr what it thinks of it
+	}
+	if strings.Count(word, "$") > maxVariables {
+		return "", false
+	}
 	result, err := shell.NewLex(f.escape).ProcessWordWithMatches(word, known)
 	return result.Result, err == nil && len(result.Unmatched) == 0
 }
 
 func (f *File) set(known variables, key, value string) {
-	if expanded, ok := f.expand(value, known); ok {
+	if expanded, ok := f.expand(value, known); ok && len(expanded) <= maxValue {
 		known[key] = expanded
 	} else {
 		delete(known, key)

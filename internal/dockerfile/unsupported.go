@@ -7,6 +7,8 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/jina/hub-publish/internal/wording"
 )
 
 // Unsupported is what the builder cannot do as `docker build` does it.
@@ -23,7 +25,7 @@ type Unsupported struct {
 func (f *File) Unsupported(inPlace bool) []Unsupported {
 	var found []Unsupported
 	if syntax, _, location, ok := parser.DetectSyntax(f.data); ok && !dockersFrontend.MatchString(syntax) {
-		found = append(found, Unsupported{Line(location), "# syntax=" + syntax, "leave the line out: Dockerfiles are read as docker/dockerfile:1 reads them"})
+		found = append(found, Unsupported{Line(location), "# syntax=" + wording.Shorten(syntax), "leave the line out: Dockerfiles are read as docker/dockerfile:1 reads them"})
 	}
 	for _, stage := range f.Stages {
 		for _, command := range stage.Commands {

@@ -20,12 +20,13 @@ func (r *Report) Suggestions(files fs.FS) []forge.Suggestion {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Fix.Line, b.Fix.Line), cmp.Compare(a.Fix.Column, b.Fix.Column))
 	})
 	var all []forge.Suggestion
+	lines := sources{files: files}
 	for len(counted) > 0 {
 		first, n := counted[0], 1
 		for n < len(counted) && counted[n].File == first.File && counted[n].Fix.Line == first.Fix.Line {
 			n++
 		}
-		if line, ok := source(files, first.File, first.Fix.Line); ok {
+		if line, ok := lines.line(first.File, first.Fix.Line); ok {
 			if s, ok := mend(line, counted[:n]); ok {
 				all = append(all, s)
 			}

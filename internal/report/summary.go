@@ -11,6 +11,9 @@ import (
 // maxSummary is what the summary may take, in bytes: the runner drops a step's summary of more than 1 MiB whole.
 const maxSummary = 1<<20 - 4096
 
+// maxVersion is as long as an image's tag may be.
+const maxVersion = 128
+
 var icons = map[Status]string{
 	Checked: "✅ checked", Built: "✅ built", Published: "🚀 published", Unchanged: "✅ unchanged", Failed: "❌ failed", Removed: "🗑️ removed",
 }
@@ -21,12 +24,12 @@ func (r *Report) Summary() string {
 	all := r.All()
 	fmt.Fprintf(&s, "### hub-publish: %s\n\n", r.verdict(all))
 	if r.Error != "" {
-		fmt.Fprintf(&s, "> %s\n\n", escape(r.Error))
+		fmt.Fprintf(&s, "> %s\n\n", escape(cut(r.Error, maxMessage)))
 	}
 	if len(r.Bundles) > 0 {
 		s.WriteString("| bundle | version | result | errors | warnings | check | build | publish |\n|---|---|---|--:|--:|--:|--:|--:|\n")
 		for _, b := range r.Bundles {
-			fmt.Fprintf(&s, "| %s | %s | %s | %d | %d | %s | %s | %s |\n", code(b.Path), escape(b.Version), icons[b.Status],
+			fmt.Fprintf(&s, "| %s | %s | %s | %d | %d | %s | %s | %s |\n", code(b.Path), escape(cut(b.Version, maxVersion)), icons[b.Status],
 				finding.Count(b.Findings, finding.Error), finding.Count(b.Findings, finding.Warning), b.seconds("check"), b.seconds("build"), b.seconds("publish"))
 		}
 		s.WriteString("\n")

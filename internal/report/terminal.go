@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/jina/hub-publish/internal/finding"
@@ -61,12 +62,16 @@ func (t Terminal) Print(r *Report) {
 
 // Findings shows findings with their source lines.
 func (t Terminal) Findings(findings []finding.Finding) {
+	lines := sources{files: t.Files}
 	for _, f := range findings {
-		t.finding(f)
+		t.finding(f, &lines)
 	}
 }
 
-func (t Terminal) finding(f finding.Finding) {
+// maxShown is how long a source line may be that is shown: one that fills the screen shows nothing.
+const maxShown = 400
+
+func (t Terminal) finding(f finding.Finding, lines *sources) {
 	color := red
 	if f.Severity == finding.Warning {
 		color = yellow
@@ -80,7 +85,7 @@ func (t Terminal) finding(f finding.Finding) {
 	}
 	message, rest, _ := strings.Cut(f.Message, "\n")
 	fmt.Fprintf(t.Out, "%s: %s %s\n", t.paint(color, string(f.Severity)), visible(message), t.paint(grey, "["+f.Rule+"]"))
-	if line, ok := source(t.Files, f.File, f.Line); ok {
+	if line, ok := lines.line(f.File, f.Line); ok && len(line) <= maxShown {
 		number := fmt.Sprint(f.Line)
 		fmt.Fprintf(t.Out, "%s\n", t.paint(grey, fmt.Sprintf(" %s | ", number))+visible(line))
 		if f.Column > 0 {
@@ -92,22 +97,33 @@ func (t Terminal) finding(f finding.Finding) {
 	}
 }
 
-// source is a line of a file, counted from 1, without a byte order mark and its end.
-func source(files fs.FS, name string, number int) (string, bool) {
-	file, err := files.Open(name)
-	if err != nil {
-		return "", false
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for n := 1; lines.Scan(); n++ {
-		if n == number {
-			line := strings.TrimRight(strings.TrimPrefix(lines.Text(), "\uFEFF"), "\r")
-			return line, utf8.ValidString(line)
+// sources are the lines of the file that was asked for last: findings come file by file, and there may be many of one.
+type sources struct {
+	files fs.FS
+	name  string
+	lines []string
+}
+
+// line is a line of a file, counted from 1, without a byte order mark and its end.
+func (s *sources) line(name string, number int) (string, bool) {
+	if s.name != name {
+		s.name, s.lines = name, nil
+		if file, err := s.files.Open(name); err == nil {
+			for lines := bufio.NewScanner(io.LimitReader(file, maxSource)); lines.Scan(); {
+				s.lines = append(s.lines, lines.Text())
+			}
+			file.Close()
 		}
 	}
-	return "", false
+	if number < 1 || number > len(s.lines) {
+		return "", false
+	}
+	line := strings.TrimRight(strings.TrimPrefix(s.lines[number-1], "\uFEFF"), "\r")
+	return line, utf8.ValidString(line)
 }
+
+// maxSource is how much of a file is read for its lines: as much as the checks read of it.
+const maxSource = 1 << 20
 
 // indent is as wide as the first characters of a line: tabs stay tabs.
 func indent(line string, characters int) string {
@@ -132,10 +148,11 @@ func carets(f finding.Finding) string {
 	return "^"
 }
 
-// visible shows control characters of foreign text instead of letting the terminal obey them.
+// visible shows control characters of foreign text instead of letting the terminal obey them; those that turn the direction
+// of writing, too.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if (r < ' ' && r != '\t') || (r >= 0x7f && r < 0xa0) {
+		if (r < ' ' && r != '\t') || (r >= 0x7f && r < 0xa0) || unicode.Is(unicode.Bidi_Control, r) {
 			return '\uFFFD'
 		}
 		return r

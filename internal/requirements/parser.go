@@ -123,11 +123,11 @@ func (p *parser) versions() string {
 		case op == "===", version.MatchString(v) && fits(op, v):
 		case (op == "==" || op == "!=") && prefix.MatchString(v):
 		case strings.Contains(v, "+") && version.MatchString(v):
-			return fmt.Sprintf("%s%s: a version with + may stand only behind == and !=", op, v)
+			return fmt.Sprintf("%s%s: a version with + may stand only behind == and !=", op, wording.Shorten(v))
 		case strings.HasSuffix(v, ".*"):
-			return fmt.Sprintf("%s%s: a version with .* may stand only behind == and !=", op, v)
+			return fmt.Sprintf("%s%s: a version with .* may stand only behind == and !=", op, wording.Shorten(v))
 		case op == "~=" && version.MatchString(v):
-			return fmt.Sprintf("~=%s: behind ~= a version has two numbers at least, such as ~=1.2", v)
+			return fmt.Sprintf("~=%s: behind ~= a version has two numbers at least, such as ~=1.2", wording.Shorten(v))
 		default:
 			return fmt.Sprintf("%q is not a version (PEP 440); write one such as 1.2.3", wording.Shorten(v))
 		}

@@ -45,9 +45,15 @@ func (p *Pass) firstRequired() string {
 	return p.Hub.FirstFile(p.Path)
 }
 
+// listingEnds reports whether the bundle has so many files that they are not all listed.
+func (p *Pass) listingEnds() bool { return len(p.files()) == hub.MaxFiles }
+
 // hasFile reports whether the bundle has a regular file, or a link to one, of this name.
 func (p *Pass) hasFile(name string) bool {
 	at := path.Join(p.Path, name)
 	i, found := slices.BinarySearchFunc(p.files(), at, func(f hub.File, at string) int { return strings.Compare(f.Path, at) })
-	return found && (p.files()[i].Link == "" || p.Hub.Has(p.Path, name))
+	if !found {
+		return p.listingEnds() && p.Hub.Has(p.Path, name)
+	}
+	return p.files()[i].Link == "" || p.Hub.Has(p.Path, name)
 }

@@ -40,7 +40,7 @@ func (p *Pass) has(name string) bool {
 			return true
 		}
 	}
-	return false
+	return p.listingEnds() && p.Hub.Exists(at)
 }
 
 // isPython reports whether there is a Python file at the bundle's top.

@@ -2,10 +2,12 @@ package rule
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/jina/hub-publish/internal/dockerfile"
 	"github.com/jina/hub-publish/internal/finding"
 	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/manifest"
 )
 
 var dockerfileSyntax = &Rule{
@@ -40,6 +42,9 @@ func (c *Checker) parseDockerfile(b *hub.Bundle, read func(file string) ([]byte,
 	data, err := read(b.DockerfilePath())
 	if err != nil {
 		return nil, err // bundle/missing-file's matter
+	}
+	if len(data) > manifest.MaxSize {
+		return nil, &dockerfile.SyntaxError{Line: 1, Message: fmt.Sprintf("the Dockerfile is larger than %d bytes, which is the limit; let it run a script for what is long", manifest.MaxSize)}
 	}
 	return dockerfile.Parse(data)
 }

@@ -27,6 +27,7 @@ var dockerfileCopySource = &Rule{
 			return
 		}
 		context := p.context()
+		hints := 100 // of more files that are not there, nobody asks which ones were meant
 		for _, s := range sources {
 			at := finding.Range{Line: s.Line, Column: s.Column}
 			if s.Column > 0 {
@@ -37,7 +38,11 @@ var dockerfileCopySource = &Rule{
 			case context[s.Path] == leftOut:
 				p.Report(p.DockerfilePath(), at, "%s brings %q, which the bundle's .dockerignore leaves out; let it in with a line `!%s`, or do without", s.Instruction, wording.Shorten(s.Written), s.Path)
 			default:
-				p.Report(p.DockerfilePath(), at, "%s brings %q, which is not in the bundle %s;%s add the file, or correct the path: it counts from the bundle's directory", s.Instruction, wording.Shorten(s.Written), p.Path, wording.DidYouMean(s.Path, p.names()))
+				hint := ""
+				if hints--; hints >= 0 {
+					hint = wording.DidYouMean(s.Path, p.names())
+				}
+				p.Report(p.DockerfilePath(), at, "%s brings %q, which is not in the bundle %s;%s add the file, or correct the path: it counts from the bundle's directory", s.Instruction, wording.Shorten(s.Written), p.Path, hint)
 			}
 		}
 	},
@@ -74,6 +79,9 @@ func (p *Pass) context() map[string]inContext {
 func (p *Pass) dockerignore() *patternmatcher.PatternMatcher {
 	var patterns []string
 	for _, name := range []string{"Dockerfile.dockerignore", ".dockerignore"} {
+		if !p.hasFile(name) {
+			continue
+		}
 		if data, err := p.Hub.Read(path.Join(p.Path, name)); err == nil {
 			patterns, _ = ignorefile.ReadAll(bytes.NewReader(data))
 			break

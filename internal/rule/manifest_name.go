@@ -1,7 +1,9 @@
 package rule
 
 import (
+	"fmt"
 	"regexp"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/distribution/reference"
@@ -44,7 +46,13 @@ var manifestName = &Rule{
 	},
 }
 
-func quote(s string) string { return "\u2018" + s + "\u2019" }
+// quote shows a character, by its number where it cannot be seen.
+func quote(s string) string {
+	if r, _ := utf8.DecodeRuneInString(s); !strconv.IsPrint(r) {
+		return fmt.Sprintf("the character %U", r)
+	}
+	return "\u2018" + s + "\u2019"
+}
 
 var manifestImageName = &Rule{
 	ID:       "manifest/image-name",
@@ -57,7 +65,7 @@ var manifestImageName = &Rule{
 			return // manifest/name and manifest/required have said what is wrong
 		}
 		if _, err := reference.WithName("hub.invalid/" + repository); err != nil {
-			p.Report(p.ManifestPath(), f.At, "the name %q would become the image %s, which no registry accepts: between letters and digits there may stand one ., one or two _, or hyphens, and neither at an end; choose a name of letters and digits", f.Text(), repository)
+			p.Report(p.ManifestPath(), f.At, "the name %q would become the image %s, which no registry accepts: between letters and digits there may stand one ., one or two _, or hyphens, and neither at an end; choose a name of letters and digits", wording.Shorten(f.Text()), wording.Shorten(repository))
 		}
 	},
 }

@@ -17,6 +17,10 @@ var manifestUnknownKey = &Rule{
 			return
 		}
 		known := slices.Sorted(maps.Keys(valueTypes))
+		there := map[string]bool{}
+		for _, f := range p.Manifest.Fields {
+			there[f.Key] = true
+		}
 		for _, f := range p.Manifest.Fields {
 			if slices.Contains(known, f.Key) {
 				continue
@@ -24,7 +28,7 @@ var manifestUnknownKey = &Rule{
 			const message = "the Hub does not know the key %q;%s known keys are %s"
 			args := []any{wording.Shorten(f.Key), wording.DidYouMean(f.Key, known), wording.List(known)}
 			n := wording.Nearest(f.Key, known)
-			if _, there := p.Manifest.Field(n); n != "" && !there {
+			if n != "" && !there[n] {
 				p.Mend(p.ManifestPath(), f.KeyAt, n, message, args...)
 			} else {
 				p.Report(p.ManifestPath(), f.KeyAt, message, args...)

@@ -42,7 +42,7 @@ var (
 			return mendVersion(f.Text())
 		}
 		if f.Value.Kind == yaml.ScalarNode {
-			return fmt.Sprintf("put it in quotes: `%s: %q`", f.Key, f.Text())
+			return fmt.Sprintf("put it in quotes: `%s: %q`", f.Key, wording.Shorten(f.Text()))
 		}
 		return fmt.Sprintf("write `%s: …` with one text behind it", f.Key)
 	}}
@@ -77,7 +77,7 @@ func what(f manifest.Field) string {
 	}
 	kind, ok := kinds[f.Value.Tag]
 	if !ok {
-		kind = "a value of the type " + f.Value.Tag
+		kind = "a value of the type " + wording.Shorten(f.Value.Tag)
 	}
 	return kind + " " + wording.Shorten(f.Text())
 }

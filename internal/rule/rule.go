@@ -98,7 +98,17 @@ type shared struct {
 
 // Report adds a finding at a place in a file.
 func (p *Pass) Report(file string, at finding.Range, format string, args ...any) {
-	p.findings = append(p.findings, p.rule.Finding(file, at, format, args...))
+	p.add(p.rule.Finding(file, at, format, args...))
+}
+
+// maxFindings is how many findings of one rule a bundle has at the most, as many as GitHub takes of all: only a hostile
+// file has more.
+const maxFindings = 25_000
+
+func (p *Pass) add(f finding.Finding) {
+	if len(p.findings) < maxFindings {
+		p.findings = append(p.findings, f)
+	}
 }
 
 // Mend adds a finding at a value that another text is certain to mend.
@@ -107,7 +117,7 @@ func (p *Pass) Mend(file string, at finding.Range, text, format string, args ...
 	if at.EndLine == at.Line && at.EndColumn > 0 {
 		f.Fix = &finding.Fix{Range: at, Text: text}
 	}
-	p.findings = append(p.findings, f)
+	p.add(f)
 }
 
 // Finding is a finding of this rule.
@@ -120,6 +130,7 @@ type Checker struct {
 	Hub    *hub.Hub
 	Config *config.Config
 
+	ids    []string
 	images func() map[string][]*hub.Bundle
 	// bundles tells of directories whether they are bundles.
 	bundles sync.Map
@@ -127,7 +138,7 @@ type Checker struct {
 
 // NewChecker is a checker of these bundles of a hub.
 func NewChecker(h *hub.Hub, c *config.Config, bundles []*hub.Bundle) *Checker {
-	return &Checker{Hub: h, Config: c, images: sync.OnceValue(func() map[string][]*hub.Bundle { return sharedImages(h, bundles) })}
+	return &Checker{Hub: h, Config: c, ids: IDs(), images: sync.OnceValue(func() map[string][]*hub.Bundle { return sharedImages(h, bundles) })}
 }
 
 // Check runs every rule on a bundle that stands at the head, and returns the findings sorted. What the hub has turned off
@@ -149,7 +160,7 @@ func (c *Checker) Check(b *hub.Bundle) []finding.Finding {
 		r.Check(pass)
 		all = append(all, pass.findings...)
 	}
-	all = c.weigh(ignore.Apply(all, read, IDs(), b.ManifestPath(), b.DockerfilePath()))
+	all = c.weigh(ignore.Apply(all, read, c.ids, b.ManifestPath(), b.DockerfilePath()))
 	finding.Sort(all)
 	return all
 }
