@@ -1,4 +1,6 @@
-//go:build !race // bounds of time and memory mean nothing under the race detector
+// Bounds of time and memory mean nothing under the race detector.
+
+//go:build !race
 
 package pipeline_test
 
