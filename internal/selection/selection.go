@@ -133,7 +133,13 @@ func (s *selector) readBase() error {
 			return fmt.Errorf("read %s as it was at the base: %w", change.Path, err)
 		}
 		if s.hub.PlaceOf(dir).Kind == "" && !hub.LooksLikeManifest(data) {
-			continue // another tool's manifest.yml
+			_, err := s.comparison.BaseFile(s.ctx, path.Join(dir, hub.Dockerfile))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // another tool's manifest.yml
+			}
+			if err != nil {
+				return fmt.Errorf("look for a Dockerfile beside %s as it was at the base: %w", change.Path, err)
+			}
 		}
 		m, err := manifest.Parse(data)
 		if err != nil {

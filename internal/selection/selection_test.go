@@ -233,6 +233,11 @@ func TestChangedBundles(t *testing.T) {
 			nil,
 		},
 		{
+			"a misplaced bundle by its Dockerfile alone, removed", with(two, files{"deploy/manifest.yml": "name: web", "deploy/Dockerfile": "FROM scratch"}),
+			files{"deploy/manifest.yml": gone, "deploy/Dockerfile": gone},
+			[]string{"deploy: removed, was web 0.0.0"},
+		},
+		{
 			"another tool's manifest.yml at the top", with(two, files{"manifest.yml": of("Top", "1.0.0")}),
 			files{"manifest.yml": of("Top", "1.0.1"), "setup.py": "1"},
 			nil,
