@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -63,6 +64,9 @@ var manifestImageName = &Rule{
 		repository := hub.Repository(p.Manifest)
 		if !ok || repository == "" || !p.Config.NamePattern.MatchString(f.Text()) {
 			return // manifest/name and manifest/required have said what is wrong
+		}
+		if !slices.Contains(p.Config.Kinds, p.Text("kind")) || !slices.Contains(p.Config.Types, p.Text("type")) {
+			return // it may be those that no registry accepts, and manifest/kind and manifest/type have said so
 		}
 		if _, err := reference.WithName("hub.invalid/" + repository); err != nil {
 			p.Report(p.ManifestPath(), f.At, "the name %q would become the image %s, which no registry accepts: between letters and digits there may stand one ., one or two _, or hyphens, and neither at an end; choose a name of letters and digits", wording.Shorten(f.Text()), wording.Shorten(repository))

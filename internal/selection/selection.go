@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/bmatcuk/doublestar/v4"
 	"golang.org/x/sync/errgroup"
 
@@ -196,10 +197,25 @@ func (s *selector) baseOf(b *hub.Bundle) *manifest.Manifest {
 	if image == "" || hub.Repository(before) == image {
 		return before
 	}
+	var same *manifest.Manifest
 	for _, dir := range slices.Sorted(maps.Keys(s.base)) {
-		if hub.Repository(s.base[dir]) == image {
-			return s.base[dir]
+		if m := s.base[dir]; hub.Repository(m) == image && (same == nil || newer(m, same)) {
+			same = m
 		}
 	}
+	if same != nil {
+		return same
+	}
 	return before
+}
+
+// newer reports whether a manifest's version is higher than another's. Where several bundles made one image, none of their
+// versions may come again.
+func newer(a, b *manifest.Manifest) bool {
+	versionA, err := semver.NewVersion(a.Text("version"))
+	if err != nil {
+		return false
+	}
+	versionB, err := semver.NewVersion(b.Text("version"))
+	return err != nil || versionA.GreaterThan(versionB)
 }
