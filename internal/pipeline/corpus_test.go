@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"golang.org/x/tools/txtar"
 	"gopkg.in/yaml.v3"
@@ -246,16 +245,4 @@ func itemLine(text string, line, item int) int {
 		return line + item
 	}
 	return line
-}
-
-// TestTime tells why a date is no text to a manifest: YAML has a type for it.
-func TestDateIsNoText(t *testing.T) {
-	t.Parallel()
-	var m map[string]any
-	if err := yaml.Unmarshal([]byte("version: 2001-01-01"), &m); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := m["version"].(time.Time); !ok {
-		t.Errorf("it is %T", m["version"])
-	}
 }

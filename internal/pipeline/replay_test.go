@@ -144,7 +144,12 @@ func TestReplay(t *testing.T) {
 			l := newTimeline(t, repository)
 			moves(l)
 			chance(l, rand.New(rand.NewPCG(seed, 4)), 100)
-			replay(t, repository, l.commits)
+			told := strings.Join(replay(t, repository, l.commits), "\n")
+			for _, words := range []string{": removed", `was ""`, "; version/not-bumped:1", "; version/not-bumped:5", "; version/skipped:5", ", was \"name: Foo0"} {
+				if !strings.Contains(told, words) {
+					t.Errorf("nothing in this history is %q", words)
+				}
+			}
 		})
 	}
 }
@@ -167,13 +172,14 @@ func chance(l *timeline, random *rand.Rand, n int) {
 	}
 }
 
-// replay holds what a run selects at each commit against what the oracle says.
-func replay(t *testing.T, repository *historytest.Repository, commits []moment) {
+// replay holds what a run selects at each commit against what the oracle says, and returns that.
+func replay(t *testing.T, repository *historytest.Repository, commits []moment) (told []string) {
 	t.Helper()
 	for i, m := range commits[1:] {
 		hold := func(what, base, head string, e event.Event) {
 			repository.Checkout(t, head)
 			want := oracle{readWhole(t, repository.Git(), base), readWhole(t, repository.Git(), head)}.answer()
+			told = append(told, want...)
 			if got := answered(t, repository, e); !slices.Equal(got, want) {
 				t.Errorf("commit %d (%s), %s: got\n%s\nwant\n%s", i+1, m.name, what, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
@@ -189,6 +195,7 @@ func replay(t *testing.T, repository *historytest.Repository, commits []moment) 
 			hold("pushed with those before it", earlier, m.commit, event.Event{Name: "push", Before: earlier, SHA: m.commit})
 		}
 	}
+	return told
 }
 
 // answered is what a run selects, a line a bundle, with what the version rules find.

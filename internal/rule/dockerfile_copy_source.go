@@ -75,6 +75,10 @@ func (p *Pass) context() map[string]inContext {
 	return context
 }
 
+// maxMatches is how often a pattern is held against a file. Only a hostile bundle asks for more, and then nothing is taken
+// for left out.
+const maxMatches = 5_000_000
+
 // dockerignore is what the build leaves out: the Dockerfile's own file goes before the bundle's.
 func (p *Pass) dockerignore() *patternmatcher.PatternMatcher {
 	var patterns []string
@@ -86,6 +90,9 @@ func (p *Pass) dockerignore() *patternmatcher.PatternMatcher {
 			patterns, _ = ignorefile.ReadAll(bytes.NewReader(data))
 			break
 		}
+	}
+	if len(patterns)*(len(p.files())+100) > maxMatches {
+		patterns = nil
 	}
 	if matcher, err := patternmatcher.New(patterns); err == nil {
 		return matcher
