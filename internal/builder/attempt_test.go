@@ -50,6 +50,10 @@ var attempts = map[string]func(args []string) error{
 		}
 		return nil
 	},
+	"listen":        listen,
+	"ignore":        ignore,
+	"fork":          fork,
+	"rubbish":       rubbish,
 	"name the host": func([]string) error { return refused(unix.Sethostname([]byte("x"))) },
 	"write":         func(args []string) error { return refused(os.WriteFile(args[0], []byte("x"), 0)) },
 	"disk":          func([]string) error { return readDisks() },

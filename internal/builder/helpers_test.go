@@ -40,6 +40,9 @@ var store string
 // base is the reference of an image whose shell is this test program.
 var base string
 
+// jinaBase is the reference of the same image with what stands in for Jina.
+var jinaBase string
+
 // hostileAttempt is the name by which this program tries in an image what it must not be able to do.
 const hostileAttempt = "attempt"
 
@@ -48,6 +51,9 @@ func TestMain(m *testing.M) {
 	shellimage.RunShell()
 	if filepath.Base(os.Args[0]) == hostileAttempt {
 		attempt(os.Args[1], os.Args[2:])
+	}
+	if filepath.Base(os.Args[0]) == python {
+		runPython(os.Args[1:])
 	}
 	os.Exit(run(m))
 }
@@ -74,6 +80,12 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	if base, err = push(server, "shell", img); err != nil {
+		panic(err)
+	}
+	if img, err = withJina(img); err != nil {
+		panic(err)
+	}
+	if jinaBase, err = push(server, "jina", img); err != nil {
 		panic(err)
 	}
 	if store, err = os.MkdirTemp("", "hub-publish-test-"); err != nil {

@@ -107,7 +107,13 @@ func TestReadmeCommands(t *testing.T) {
 				t.Errorf("nobody runs the README's command %q", line)
 				continue
 			}
-			if status, out, errors := call(t, dir, nil, strings.Fields(args)...); status != cli.OK {
+			if args == "check --init" { // the sample has a configuration
+				if err := os.Remove(filepath.Join(dir, ".github/hub-publish.yml")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The image of AwesomeEncoder holds a text where a program would be.
+			if status, out, errors := call(t, dir, map[string]string{"INPUT_USAGE-TESTS": "off"}, strings.Fields(args)...); status != cli.OK {
 				t.Errorf("%s: exit status %d\n%s%s", line, status, out, errors)
 			}
 			ran++
@@ -186,6 +192,9 @@ func TestExitStatus(t *testing.T) {
 		"a configuration to begin with": {
 			change: func(t *testing.T, dir string) {
 				write(t, dir, "executors/encoders/HelloEncoder/Dockerfile", "RUM\n")
+				if err := os.Remove(filepath.Join(dir, ".github/hub-publish.yml")); err != nil {
+					t.Fatal(err)
+				}
 			},
 			args: []string{"check", "--init"}, status: cli.OK, out: "2 errors and 2 warnings",
 		},

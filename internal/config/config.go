@@ -13,6 +13,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/usage"
 )
 
 // File is where the configuration is, relative to the repository, unless the input `config` says otherwise.
@@ -44,6 +45,11 @@ type Config struct {
 	RecommendedFiles []string
 	// Unversioned are globs, relative to the bundle, of the files whose change needs no new version.
 	Unversioned []string
+	// UsageTests are what the hub says of the usage tests, in the file's order, each name once: what differs in the basic ones
+	// of usage.Basic, or that they are off, and tests of the hub's own.
+	UsageTests []usage.Test
+	// RequireJina makes images without Jina fail the tests usage.CLI and usage.Flow, which do not apply to them otherwise.
+	RequireJina bool
 }
 
 // Override gives severities to rules in some paths.

@@ -119,7 +119,7 @@ func TestKeys(t *testing.T) {
 		"rules=", "overrides=", "kinds=classifier, crafter, encoder, evaluator, indexer, ranker, segmenter, trainer", "types=pod, app",
 		"licenses=" + strings.Join(config.Default().Licenses, ", "), `name-pattern=^[a-zA-Z_$][a-zA-Z_\s\-$0-9]{3,20}$`, "layout.root=",
 		"layout.groups=optional", "limits.large-file=1MiB", "required-files=Dockerfile, manifest.yml",
-		"recommended-files=README.md, tests, requirements.txt", "unversioned=",
+		"recommended-files=README.md, tests, requirements.txt", "unversioned=", "usage-tests=", "require-jina=false",
 	}
 	var got []string
 	for _, key := range config.Keys() {
@@ -136,7 +136,7 @@ func TestKeys(t *testing.T) {
 // TestDefaultsAreTold writes the told defaults into a file: it must be the default.
 func TestDefaultsAreTold(t *testing.T) {
 	t.Parallel()
-	if c := parse(t, "limits: {large-file: 1MiB}\nlayout: {groups: optional}\nunversioned: []\n"); show(c) != "" {
+	if c := parse(t, "limits: {large-file: 1MiB}\nlayout: {groups: optional}\nunversioned: []\nrequire-jina: false\n"); show(c) != "" {
 		t.Errorf("not the default: %s", show(c))
 	}
 }

@@ -64,6 +64,8 @@ type written struct {
 	RequiredFiles    []string `yaml:"required-files"`
 	RecommendedFiles []string `yaml:"recommended-files"`
 	Unversioned      []string
+	UsageTests       yaml.Node `yaml:"usage-tests"`
+	RequireJina      bool      `yaml:"require-jina"`
 }
 
 // Parse reads a configuration file. Rules are the ids that there are. What the file does not say is as in Default. Its
@@ -125,6 +127,8 @@ func (w *written) apply(c *Config) {
 	if n := &w.Limits.LargeFile; !n.IsZero() {
 		c.Limits.LargeFile, _ = bytesOf(n)
 	}
+	c.UsageTests = testsOf(&w.UsageTests)
+	c.RequireJina = w.RequireJina
 }
 
 // decode reads the YAML of a file; the node is nil where nothing but comments is in it.

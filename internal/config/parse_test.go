@@ -105,12 +105,16 @@ func show(c *config.Config) string {
 }
 
 func lines(c *config.Config) []string {
+	var tests strings.Builder
+	for _, test := range c.UsageTests {
+		fmt.Fprintf(&tests, "usage test %s\n", showTest(test))
+	}
 	return []string{
 		fmt.Sprintf("rules: %v\n", c.Rules), fmt.Sprintf("overrides: %v\n", c.Overrides), fmt.Sprintf("kinds: %q\n", c.Kinds),
 		fmt.Sprintf("types: %q\n", c.Types), fmt.Sprintf("licenses: %q\n", c.Licenses), fmt.Sprintf("name pattern: %s\n", c.NamePattern),
 		fmt.Sprintf("root: %q\n", c.Layout.Root), fmt.Sprintf("groups: %s\n", c.Layout.Groups), fmt.Sprintf("large file: %d\n", c.Limits.LargeFile),
 		fmt.Sprintf("required: %q\n", c.RequiredFiles), fmt.Sprintf("recommended: %q\n", c.RecommendedFiles),
-		fmt.Sprintf("unversioned: %q\n", c.Unversioned),
+		fmt.Sprintf("unversioned: %q\n", c.Unversioned), tests.String(), fmt.Sprintf("require jina: %t\n", c.RequireJina),
 	}
 }
 
@@ -190,6 +194,10 @@ func TestHostile(t *testing.T) {
 	for i := 1; i < 30; i++ {
 		fmt.Fprintf(&bomb, "a%d: &a%d [%s*a%d]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 8), i-1)
 	}
+	var tests strings.Builder
+	for i := range 5 { // 50, which may be, take ten times as long
+		fmt.Fprintf(&tests, "  t%d: {ready: {log: '%s'}}\n", i, strings.Repeat("(x*){999}", 22))
+	}
 	for name, text := range map[string]string{
 		"an alias bomb":               bomb.String(),
 		"an anchor that holds itself": "kinds: &k [*k, *k]\n",
@@ -201,6 +209,12 @@ func TestHostile(t *testing.T) {
 		"many quotes that end":        "kinds: " + strings.Repeat("'a' ", 1<<16),
 		"many blanks before a key":    strings.Repeat(" ", 1<<18) + "a: b",
 		"a pattern of many parts":     "name-pattern: '^" + strings.Repeat("(a|b)*", 1<<16) + "$'",
+		"many usage tests":            "usage-tests: {" + strings.Repeat("a: off, ", 1<<16) + "}",
+		"tests of large patterns":     "usage-tests:\n" + tests.String(),
+		"a test of many variables":    "usage-tests: {a: {environment: {" + strings.Repeat("a-: 1, ", 1<<16) + "}}}",
+		"a variable of many letters":  "usage-tests: {a: {environment: {" + strings.Repeat("a", 1000) + ": [off]}}}",
+		"a command of many words":     "usage-tests: {a: {command: [" + strings.Repeat("1, ", 1<<18) + "]}}",
+		"a time of many parts":        "usage-tests: {a: {timeout: " + strings.Repeat("1s", 1<<18) + "}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

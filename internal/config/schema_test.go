@@ -88,14 +88,7 @@ func asJSON(t *testing.T, data []byte) (value any, ok bool) {
 	if err := yaml.Unmarshal(data, &read); err != nil {
 		return nil, false
 	}
-	if odd, is := read.(map[any]any); is { // JSON has no keys but texts
-		texts := map[string]any{}
-		for key, v := range odd {
-			texts[fmt.Sprint(key)] = v
-		}
-		read = texts
-	}
-	text, err := json.Marshal(read)
+	text, err := json.Marshal(withTexts(read))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,4 +97,25 @@ func asJSON(t *testing.T, data []byte) (value any, ok bool) {
 		t.Fatal(err)
 	}
 	return value, true
+}
+
+// withTexts makes texts of all keys: JSON has no others.
+func withTexts(value any) any {
+	texts := map[string]any{}
+	switch value := value.(type) {
+	case map[string]any:
+		for key, v := range value {
+			texts[key] = withTexts(v)
+		}
+	case map[any]any:
+		for key, v := range value {
+			if key == nil {
+				key = "null"
+			}
+			texts[fmt.Sprint(key)] = withTexts(v)
+		}
+	default:
+		return value
+	}
+	return texts
 }

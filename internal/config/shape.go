@@ -126,6 +126,10 @@ func (severities) schema(rules []string) object {
 // items is a list of values of one shape.
 type items struct {
 	of shape
+	// first is the shape of the first item, where it is another one.
+	first shape
+	// repeats allows an item that is there already.
+	repeats bool
 	// one names an item in messages; empty for a text, which names itself.
 	one string
 	// mayBeEmpty allows a list without items.
@@ -134,11 +138,15 @@ type items struct {
 	together func(c *checker, items []*yaml.Node)
 	// example shows an item.
 	example string
+	// mend says what to write instead of a text; empty where brackets around it make it the list that is meant.
+	mend string
 }
 
 func (s items) check(c *checker, n *yaml.Node, where string) {
 	mend := fmt.Sprintf("write `- %s`, one item a line", s.example)
-	if n.Kind == yaml.ScalarNode {
+	if n.Kind == yaml.ScalarNode && s.mend != "" {
+		mend = s.mend
+	} else if n.Kind == yaml.ScalarNode {
 		mend = "put it in brackets: `[" + wording.Shorten(strings.TrimSpace(n.Value)) + "]`"
 	}
 	if !c.is(n, sequence, where, mend) {
@@ -152,18 +160,22 @@ func (s items) check(c *checker, n *yaml.Node, where string) {
 		one = where
 	}
 	seen := map[string]bool{}
-	for _, item := range n.Content {
+	for i, item := range n.Content {
 		if c.full() {
 			return
 		}
-		if item.Kind == yaml.ScalarNode && item.ShortTag() == "!!str" {
+		if !s.repeats && item.Kind == yaml.ScalarNode && item.ShortTag() == "!!str" {
 			if seen[item.Value] {
 				c.report(item, "%q stands in %s a second time; remove one of them", wording.Shorten(item.Value), where)
 				continue
 			}
 			seen[item.Value] = true
 		}
-		s.of.check(c, item, one)
+		of := s.of
+		if i == 0 && s.first != nil {
+			of = s.first
+		}
+		of.check(c, item, one)
 	}
 	if s.together != nil {
 		s.together(c, n.Content)
@@ -175,7 +187,10 @@ func (s items) schema(rules []string) object {
 	if !s.mayBeEmpty {
 		o["minItems"] = 1
 	}
-	if _, texts := s.of.(word); texts {
+	if s.first != nil {
+		o["prefixItems"] = []object{s.first.schema(rules)}
+	}
+	if _, texts := s.of.(word); texts && !s.repeats {
 		o["uniqueItems"] = true
 	}
 	return o

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -62,6 +63,10 @@ var table = fields{
 	{name: "unversioned", example: "unversioned: [README.md, tests]",
 		about: "Globs, relative to the bundle, of files whose change needs no new version. A glob that matches a directory counts for all that is in it.",
 		shape: items{of: glob("tests/**"), example: "tests/**", mayBeEmpty: true}},
+	{name: "usage-tests", example: "usage-tests: {run: {ready: {port: 8080}}, flow: off}", shape: tests(),
+		about: "How built images are tried, by the tests' names. Of the basic tests run, cli and flow, what is written goes over what they do, or they are off; any other name adds a test."},
+	{name: "require-jina", example: "require-jina: true", shape: truth{},
+		about: "Whether images without Jina fail the tests cli and flow; by default these do not apply to them."},
 }
 
 // folders reports a kind whose folder is another kind's too.
@@ -85,7 +90,7 @@ func defaults() map[string]any {
 	return map[string]any{
 		"kinds": d.Kinds, "types": d.Types, "licenses": d.Licenses, "name-pattern": d.NamePattern.String(),
 		"groups": string(d.Layout.Groups), "large-file": "1MiB", "required-files": d.RequiredFiles,
-		"recommended-files": d.RecommendedFiles, "unversioned": []string{},
+		"recommended-files": d.RecommendedFiles, "unversioned": []string{}, "require-jina": d.RequireJina,
 	}
 }
 
@@ -97,7 +102,7 @@ type Key struct {
 	Default, About string
 }
 
-// Keys are all keys but those of an override, in the table's order.
+// Keys are all keys but those of an override and of a usage test, in the table's order.
 func Keys() []Key {
 	var keys []Key
 	var add func(prefix string, fs fields)
@@ -113,6 +118,8 @@ func Keys() []Key {
 				usual = wording.List(value)
 			case string:
 				usual = value
+			case bool:
+				usual = strconv.FormatBool(value)
 			}
 			keys = append(keys, Key{prefix + f.name, usual, f.about})
 		}
@@ -127,7 +134,7 @@ func Schema(rules []string) ([]byte, error) {
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["$id"] = SchemaURL
 	s["title"] = "The configuration of hub-publish"
-	s["$defs"] = object{"rule": object{"enum": rules}, "severity": object{"enum": allowedSeverities}}
+	s["$defs"] = object{"rule": object{"enum": rules}, "severity": object{"enum": allowedSeverities}, "usage-test": testSchema(rules)}
 	s["type"] = []string{"object", "null"} // a file of nothing but comments
 	var out strings.Builder
 	encoder := json.NewEncoder(&out)

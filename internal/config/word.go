@@ -25,6 +25,8 @@ type word struct {
 	pattern *regexp.Regexp
 	// mend says what to write instead of a text that does not match.
 	mend string
+	// plain takes numbers and truth values, too, as the text that they are written as.
+	plain bool
 	// valid says what else is wrong with a text.
 	valid func(string) error
 }
@@ -37,7 +39,8 @@ func (w word) check(c *checker, n *yaml.Node, where string) {
 	case n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null":
 		mend = "put it in quotes: `'" + strings.ReplaceAll(wording.Shorten(n.Value), "'", "''") + "'`"
 	}
-	if !c.is(n, text, where+": "+w.is, mend) {
+	written := w.plain && n.Kind == yaml.ScalarNode && slices.Contains([]string{"!!int", "!!float", "!!bool"}, n.ShortTag())
+	if !written && !c.is(n, text, where+": "+w.is, mend) {
 		return
 	}
 	quoted := wording.Shorten(n.Value)
@@ -57,6 +60,9 @@ func (w word) schema([]string) object {
 		return object{"enum": w.allowed}
 	}
 	o := object{"type": "string"}
+	if w.plain {
+		o["type"] = []string{"string", "number", "boolean"}
+	}
 	if w.pattern != nil {
 		o["pattern"] = w.pattern.String()
 	}
@@ -132,17 +138,22 @@ func pattern() word {
 		is:      "a pattern of the whole name",
 		pattern: regexp.MustCompile(`^\^.*\$$`),
 		mend:    "begin it with ^ and end it with $",
-		valid: func(s string) error {
-			if len(s) > maxPattern {
-				return fmt.Errorf("it is longer than %d bytes; shorten it", maxPattern)
-			}
-			_, err := regexp.Compile(s)
-			var wrong *syntax.Error
-			if errors.As(err, &wrong) {
-				return errors.New(wrong.Code.String() + " at `" + wording.Shorten(wrong.Expr) + "`; write it in RE2's syntax, see https://golang.org/s/re2syntax")
-			}
-			return err
-		},
+		valid:   compiles(maxPattern),
+	}
+}
+
+// compiles gives a function that says what is wrong with a regular expression of at most so many bytes.
+func compiles(most int) func(string) error {
+	return func(s string) error {
+		if len(s) > most {
+			return fmt.Errorf("it is longer than %d bytes; shorten it", most)
+		}
+		_, err := regexp.Compile(s)
+		var wrong *syntax.Error
+		if errors.As(err, &wrong) {
+			return errors.New(wrong.Code.String() + " at `" + wording.Shorten(wrong.Expr) + "`; write it in RE2's syntax, see https://golang.org/s/re2syntax")
+		}
+		return err
 	}
 }
 

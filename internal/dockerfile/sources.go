@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -172,24 +173,27 @@ func (f *File) declareStage(known, global variables, args []instructions.KeyValu
 	f.declare(known, args)
 }
 
-// SetsCommand reports whether the final stage, or a stage that it goes on from, sets an ENTRYPOINT or a CMD.
-func (f *File) SetsCommand() bool {
+// CommandLine is the line of the instruction that says what the image runs: the last ENTRYPOINT of the final stage or of one
+// that it goes on from, else the last CMD; 0 where there is neither.
+func (f *File) CommandLine() int {
 	names := map[string]int{}
-	sets := make([]bool, len(f.Stages))
+	entrypoints, commands := make([]int, len(f.Stages)), make([]int, len(f.Stages))
 	for i, stage := range f.Stages {
 		if from, ok := names[strings.ToLower(stage.BaseName)]; ok {
-			sets[i] = sets[from]
+			entrypoints[i], commands[i] = entrypoints[from], commands[from]
 		}
-		sets[i] = sets[i] || slices.ContainsFunc(stage.Commands, func(c instructions.Command) bool {
-			switch c.(type) {
-			case *instructions.EntrypointCommand, *instructions.CmdCommand:
-				return true
+		for _, command := range stage.Commands {
+			switch c := command.(type) {
+			case *instructions.EntrypointCommand:
+				entrypoints[i] = Line(c.Location())
+			case *instructions.CmdCommand:
+				commands[i] = Line(c.Location())
 			}
-			return false
-		})
+		}
 		if stage.Name != "" {
 			names[strings.ToLower(stage.Name)] = i
 		}
 	}
-	return sets[len(sets)-1]
+	last := len(f.Stages) - 1
+	return cmp.Or(entrypoints[last], commands[last])
 }

@@ -58,8 +58,23 @@ type report struct {
 }
 
 type reportedBundle struct {
-	Path, Status string
-	Findings     []finding
+	Path, Type, Status string
+	Tests              []struct {
+		Name, Result  string
+		Seconds       float64
+		Ready_seconds float64
+		Note          string
+	}
+	Findings []finding
+}
+
+// tests are the results of the bundle's usage tests.
+func (b reportedBundle) tests() string {
+	var results []string
+	for _, test := range b.Tests {
+		results = append(results, test.Name+" "+test.Result)
+	}
+	return strings.Join(results, ", ")
 }
 
 type finding struct {

@@ -26,6 +26,8 @@ func newHub(t *testing.T) *hub {
 	h := &hub{t: t, dir: t.TempDir()}
 	h.git("init", "--quiet", "--initial-branch=main")
 	h.write("README.md", "# A hub\n")
+	// What a test's own bundles start ends by itself.
+	h.write(".github/hub-publish.yml", "usage-tests: {run: {ready: {exit: 0}}}\n")
 	h.commit("docs: say what this is")
 	return h
 }

@@ -47,6 +47,14 @@ func inEachPlace(t *testing.T, test func(*testing.T, place)) {
 	}
 }
 
+// inEachPlaceInTurn runs a test that takes the whole machine in each of the places.
+func inEachPlaceInTurn(t *testing.T, test func(*testing.T, place)) {
+	t.Helper()
+	for _, p := range places {
+		t.Run(p.isolation, func(t *testing.T) { test(t, p) })
+	}
+}
+
 // separate reports whether a build's root is another one than the action's.
 func (p place) separate() bool { return p.isolation != "in-place" }
 

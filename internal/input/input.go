@@ -20,6 +20,7 @@ import (
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/publish"
 	"github.com/jina/hub-publish/internal/selection"
+	"github.com/jina/hub-publish/internal/usage"
 	"github.com/jina/hub-publish/internal/worker"
 )
 
@@ -82,13 +83,16 @@ type Inputs struct {
 	Isolation     builder.Isolation
 	BuildTimeout  time.Duration
 	Limits        worker.Limits
-	Jobs          int
-	CacheRepo     *name.Repository
-	FailOn        FailOn
-	CommitLint    CommitLint
-	Bump          Bump
-	Comment       bool
-	SARIFFile     string
+	// UsageTests are those of usage.Basic that are wanted; with none, there are no usage tests at all.
+	UsageTests   []string
+	ReadyTimeout time.Duration
+	Jobs         int
+	CacheRepo    *name.Repository
+	FailOn       FailOn
+	CommitLint   CommitLint
+	Bump         Bump
+	Comment      bool
+	SARIFFile    string
 }
 
 // namespacePattern is that of names in the OCI distribution specification; an empty namespace is allowed too.
@@ -107,7 +111,7 @@ type Definition struct {
 
 // All are the inputs in the order of the README.
 var All = []Definition{
-	{"mode", "auto", "How far to go: `auto`, `plan`, `check`, `build` or `publish`. `auto`: pull request and merge group → check and build, push nothing; push to the publish branch → publish too; anything else → check.",
+	{"mode", "auto", "How far to go: `auto`, `plan`, `check`, `build` or `publish`. `auto`: pull request and merge group → check, build and try the image, push nothing; push to the publish branch → publish too; anything else → check.",
 		word(func(i *Inputs, v Mode) { i.Mode = v }, Auto, Plan, Check, Build, Publish)},
 	{"bundles", "changed", "Which bundles: `changed`, `all`, `missing` (their version is not in the registry), or paths and globs.",
 		func(i *Inputs, v string) error {
@@ -215,9 +219,21 @@ var All = []Definition{
 		size(func(i *Inputs, n int64) { i.Limits.Disk = n })},
 	{"output-limit", "2MB", "How much of what one instruction prints the log shows.",
 		size(func(i *Inputs, n int64) { i.Limits.Output = n })},
-	{"usage-tests", "run, cli, flow", "The tests that a built image must pass, or `off`. This version does not start images.",
-		later("run, cli, flow", "off")},
-	{"ready-timeout", "60s", "How long a started image may take to be ready. This version does not start images.", later("60s")},
+	{"usage-tests", "run, cli, flow", "The basic usage tests that a built image must pass: `run` starts it as `docker run` does, `cli` as `jina pod --uses docker://` does, `flow` makes a Flow of it. What a hub and its bundles add runs too. `off`: none at all.",
+		func(i *Inputs, v string) error {
+			if i.UsageTests = nil; v == "off" {
+				return nil
+			}
+			i.UsageTests = list(v)
+			for _, test := range i.UsageTests {
+				if !slices.Contains(usage.Basic, test) {
+					return fmt.Errorf("write some of %s, or off", strings.Join(usage.Basic, ", "))
+				}
+			}
+			return nil
+		}},
+	{"ready-timeout", "60s", "How long a started image may take to be ready.",
+		duration(func(i *Inputs, d time.Duration) { i.ReadyTimeout = d })},
 	{"bump", "suggest", "What to do about a version that was not raised: `off`, `suggest` (a suggestion that the contributor accepts with a click) or `commit` (the next version is committed to the pull request's branch, for dependency bots).",
 		word(func(i *Inputs, v Bump) { i.Bump = v }, BumpOff, BumpSuggest, BumpCommit)},
 	{"comment", "true", "Whether to keep one comment on the pull request, where the token may write it.",

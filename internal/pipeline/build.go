@@ -20,6 +20,7 @@ import (
 	"github.com/jina/hub-publish/internal/publish"
 	"github.com/jina/hub-publish/internal/report"
 	"github.com/jina/hub-publish/internal/rule"
+	"github.com/jina/hub-publish/internal/usage"
 )
 
 // openBuilder opens the builder before the first build, and takes in what every image will be made of: a build in place
@@ -42,11 +43,12 @@ func (r *Run) openBuilder(ctx context.Context) error {
 		return err
 	}
 	r.Log.Printf("Builds run in the isolation %q.", r.builder.Isolation())
-	r.contexts = map[string]*builder.Context{}
+	r.contexts, r.usage = map[string]*builder.Context{}, map[string][]usage.Test{}
 	for i, b := range r.bundles {
 		if b.Removed || !r.hub.Has(b.Path, hub.Dockerfile) {
 			continue
 		}
+		r.usage[b.Path] = r.planUsage(b)
 		c, err := r.builder.Context(r.dir(b), filepath.Join(r.dir(b), hub.Dockerfile), r.created)
 		if err != nil {
 			add(r.report.Bundles[i], rule.BuildFailed.Finding(b.DockerfilePath(), finding.Line(1), "the bundle's files cannot be read: %v", err))
@@ -65,7 +67,7 @@ func (r *Run) tree(b *hub.Bundle) (string, error) {
 	return history.TreeHash(r.dir(b))
 }
 
-// build builds a bundle's image with its labels, and sends its layers ahead to where it will be pushed. The image is nil
+// build builds a bundle's image with its labels, tries it, and sends its layers ahead to where it will be pushed. The image is nil
 // where the build failed, which becomes a finding.
 func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Image, error) {
 	if err := w.openBuilder(ctx); err != nil {
@@ -76,7 +78,6 @@ func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Im
 		return nil, nil // there is a finding that says why
 	}
 	start := time.Now()
-	defer func() { w.entry.Took("build", time.Since(start)) }()
 	var uploads sync.WaitGroup
 	defer uploads.Wait()
 	img, err := w.builder.Build(ctx, builder.Request{Context: c, Labels: w.labels(c.Tree), Progress: w.log, Ready: func(layer v1.Layer) {
@@ -85,6 +86,7 @@ func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Im
 			uploads.Go(func() { _ = w.registry.Upload(ctx, target, layer) })
 		}
 	}})
+	w.entry.Took("build", time.Since(start))
 	var failed *builder.FailedError
 	if errors.As(err, &failed) && ctx.Err() == nil {
 		text := failed.Instruction + ": " + failed.Reason
@@ -98,7 +100,11 @@ func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Im
 		return nil, err
 	}
 	w.steps = img.Steps
-	if err := w.checkImage(img); err != nil {
+	runnable, err := w.checkImage(img)
+	if err == nil && runnable {
+		err = w.try(ctx, img)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if w.entry.Status == report.Checked {
@@ -107,20 +113,20 @@ func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Im
 	return img, nil
 }
 
-// checkImage holds an image against what can be told of it only once it is built.
-func (w *work) checkImage(img *builder.Image) error {
+// checkImage holds an image against what can be told of it only once it is built, and reports whether it says what it runs.
+func (w *work) checkImage(img *builder.Image) (runnable bool, err error) {
 	file, err := img.ConfigFile()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(file.Config.Entrypoint)+len(file.Config.Cmd) > 0 {
-		return nil
+		return true, nil
 	}
 	line := w.checker.LastFrom(w.bundle)
 	f := rule.ImageEntrypoint.Finding(w.bundle.DockerfilePath(), finding.Line(line), "the image has neither an entry point nor a command, so that nobody can run it; write for example `ENTRYPOINT [\"jina\", \"pod\", \"--uses\", \"config.yml\"]`")
 	w.entry.Findings = append(w.entry.Findings, w.checker.Later(f)...)
 	w.judge(w.entry)
-	return nil
+	return false, nil
 }
 
 // labels are those that the Dockerfile cannot know, and must not decide.

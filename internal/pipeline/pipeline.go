@@ -31,6 +31,7 @@ import (
 	"github.com/jina/hub-publish/internal/report"
 	"github.com/jina/hub-publish/internal/rule"
 	"github.com/jina/hub-publish/internal/selection"
+	"github.com/jina/hub-publish/internal/usage"
 )
 
 // Run is one run.
@@ -60,6 +61,8 @@ type Run struct {
 	builder *builder.Builder
 	// contexts are what the images are made of, by the bundles' paths, once there is a builder.
 	contexts map[string]*builder.Context
+	// usage are the images' usage tests, likewise.
+	usage map[string][]usage.Test
 	// created is when the commit was made.
 	created time.Time
 }

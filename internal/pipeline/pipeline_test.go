@@ -91,7 +91,8 @@ func (h *hub) commitAs(files, message string) string {
 // run runs the pipeline for an event.
 func (h *hub) run(e event.Event, given map[string]string) *report.Report {
 	h.t.Helper()
-	inputs, err := input.Read(given, func(string) string { return "" })
+	// The images hold a text where a program would be: who tries them says so.
+	inputs, err := input.Read(given, func(key string) string { return map[string]string{"INPUT_USAGE-TESTS": "off"}[key] })
 	if err != nil {
 		h.t.Fatal(err)
 	}

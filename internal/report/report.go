@@ -47,9 +47,33 @@ type Bundle struct {
 	Image  string `json:"image"`
 	Status Status `json:"status"`
 	// Seconds is how long each part of the run took for this bundle.
-	Seconds   map[string]float64 `json:"seconds"`
-	Findings  []finding.Finding  `json:"findings"`
-	Published []Publication      `json:"published"`
+	Seconds map[string]float64 `json:"seconds"`
+	// Tests are the usage tests that the image was tried with, in their order.
+	Tests     []Test            `json:"tests,omitempty"`
+	Findings  []finding.Finding `json:"findings"`
+	Published []Publication     `json:"published"`
+}
+
+// TestResult says what became of a usage test.
+type TestResult string
+
+// The results of a usage test.
+const (
+	Passed        TestResult = "passed"
+	TestFailed    TestResult = "failed"
+	NotApplicable TestResult = "not applicable"
+)
+
+// Test is one usage test of an image.
+type Test struct {
+	Name   string     `json:"name"`
+	Result TestResult `json:"result"`
+	// Seconds is how long it took in all; Ready how long the image took to be ready, and Stop to end.
+	Seconds float64 `json:"seconds"`
+	Ready   float64 `json:"ready_seconds"`
+	Stop    float64 `json:"stop_seconds"`
+	// Note says how the image ended, or why the test does not apply.
+	Note string `json:"note"`
 }
 
 // Took notes how long a part took, to the millisecond.

@@ -74,6 +74,12 @@ func example() *report.Report {
 	good.Took("check", 3*time.Millisecond)
 	good.Took("build", 71*time.Second+240*time.Millisecond)
 	good.Took("publish", 1999*time.Millisecond)
+	good.Took("try", 4321*time.Millisecond)
+	good.Tests = []report.Test{
+		{Name: "run", Result: report.Passed, Seconds: 1.9, Ready: 1.75, Stop: 0.04, Note: "ended by signal 15 (terminated)"},
+		{Name: "flow", Result: report.NotApplicable, Seconds: 0.05, Note: "there is no `jina` in its PATH"},
+		{Name: "smoke", Result: report.TestFailed, Seconds: 2.3, Note: hostile},
+	}
 	published(good, "a", false, "1.2.3", "latest")
 
 	same := add(bundle("encoders/nlp/Same", "0.1.0", report.Unchanged))

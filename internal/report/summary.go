@@ -27,13 +27,14 @@ func (r *Report) Summary() string {
 		fmt.Fprintf(&s, "> %s\n\n", escape(cut(r.Error, maxMessage)))
 	}
 	if len(r.Bundles) > 0 {
-		s.WriteString("| bundle | version | result | errors | warnings | check | build | publish |\n|---|---|---|--:|--:|--:|--:|--:|\n")
+		s.WriteString("| bundle | version | result | errors | warnings | check | build | try | publish |\n|---|---|---|--:|--:|--:|--:|--:|--:|\n")
 		for _, b := range r.Bundles {
-			fmt.Fprintf(&s, "| %s | %s | %s | %d | %d | %s | %s | %s |\n", code(b.Path), escape(cut(b.Version, maxVersion)), icons[b.Status],
-				finding.Count(b.Findings, finding.Error), finding.Count(b.Findings, finding.Warning), b.seconds("check"), b.seconds("build"), b.seconds("publish"))
+			fmt.Fprintf(&s, "| %s | %s | %s | %d | %d | %s | %s | %s | %s |\n", code(b.Path), escape(cut(b.Version, maxVersion)), icons[b.Status],
+				finding.Count(b.Findings, finding.Error), finding.Count(b.Findings, finding.Warning), b.seconds("check"), b.seconds("build"), b.seconds("try"), b.seconds("publish"))
 		}
 		s.WriteString("\n")
 	}
+	r.tests(&s)
 	if published := r.Publications(); len(published) > 0 {
 		s.WriteString("#### Images\n\n```sh\n")
 		for _, p := range published {
@@ -52,6 +53,33 @@ func (r *Report) Summary() string {
 		s.WriteString("\n</details>\n")
 	}
 	return s.String()
+}
+
+var testIcons = map[TestResult]string{Passed: "✅ passed", TestFailed: "❌ failed", NotApplicable: "➖ does not apply"}
+
+// tests writes a table with a row for each usage test.
+func (r *Report) tests(s *strings.Builder) {
+	const head = "#### Usage tests\n\n| bundle | test | result | time | ready after | stopped after | |\n|---|---|---|--:|--:|--:|---|\n"
+	begun := false
+	for _, b := range r.Bundles {
+		for _, t := range b.Tests {
+			if !begun {
+				s.WriteString(head)
+				begun = true
+			}
+			fmt.Fprintf(s, "| %s | %s | %s | %.1f s | %s | %s | %s |\n", code(b.Path), escape(t.Name), testIcons[t.Result], t.Seconds, orNothing(t.Ready), orNothing(t.Stop), escape(t.Note))
+		}
+	}
+	if begun {
+		s.WriteString("\n")
+	}
+}
+
+func orNothing(seconds float64) string {
+	if seconds == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f s", seconds)
 }
 
 // list writes findings as long as the whole stays within a number of bytes, and how many are left out.

@@ -28,7 +28,7 @@ type Rule struct {
 	// About says in one sentence what the rule asks for; the README's table of rules is made of it.
 	About string
 	// Check reports what is wrong with the pass's bundle. It is nil for a rule whose findings a later part of the run
-	// makes (the build, the publication).
+	// makes (the build, the usage tests, the publication).
 	Check func(*Pass)
 }
 
@@ -61,12 +61,17 @@ var All = []*Rule{
 	dockerfileEntrypoint,
 	requirementsSyntax,
 	configSyntax,
+	usageSyntax,
 	bundleLargeFile,
 	bundleRecommendedFile,
 	CommitConventional,
 	ignoreDirective,
 	BuildFailed,
 	ImageEntrypoint,
+	UsageRun,
+	UsageCLI,
+	UsageFlow,
+	UsageOwn,
 	PublishExists,
 	PublishFailed,
 }

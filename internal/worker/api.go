@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jina/hub-publish/internal/layer"
+	"github.com/jina/hub-publish/internal/trial"
 )
 
 // The worker's requests, on the paths of its one connection:
@@ -17,6 +18,7 @@ import (
 //	POST   /keys/{build}        an Order in JSON; the answer is a Keys in JSON
 //	PUT    /cached/{build}/{vertex}  the blob of a layer that an earlier build made for a vertex
 //	POST   /builds/{build}      an Order in JSON; the answer is a stream of Events in JSON, the last of which is an end
+//	POST   /trials/{build}      a trial.Order in JSON; the answer is a stream of Events in JSON, the last of which is Tried or an end
 //	GET    /layers/{build}/{digest}  a layer's compressed blob
 //	DELETE /builds/{build}      all that is kept of a build
 const (
@@ -25,6 +27,7 @@ const (
 	pathKeys     = "/keys/"
 	pathCached   = "/cached/"
 	pathBuilds   = "/builds/"
+	pathTrials   = "/trials/"
 	pathLayers   = "/layers/"
 )
 
@@ -70,7 +73,9 @@ type Event struct {
 	Output *Output `json:",omitempty"`
 	Done   *Done   `json:",omitempty"`
 	Layer  *Layer  `json:",omitempty"`
-	End    *End    `json:",omitempty"`
+	// Tried is how a trial of the image went.
+	Tried *trial.Outcome `json:",omitempty"`
+	End   *End           `json:",omitempty"`
 }
 
 // Step begins an instruction.
@@ -81,7 +86,7 @@ type Step struct {
 	Name   string
 }
 
-// Output is what an instruction printed.
+// Output is what an instruction printed, or without a vertex the image that is tried.
 type Output struct {
 	Vertex string
 	Text   []byte

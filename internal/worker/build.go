@@ -38,6 +38,8 @@ type build struct {
 	results map[string]*result
 	caches  map[string]*cache
 	layers  *layers
+	// image is the file system of the image, once it is built.
+	image *snapshot
 	// blobs are the finished layers by their digests, in files without a name.
 	blobs map[string]*os.File
 	// cached are layers of earlier builds, by the vertices whose work they stand for.
@@ -75,7 +77,8 @@ func (b *build) run(ctx context.Context) error {
 	}
 	b.layers = newLayers(ctx, b, targets[len(targets)-1])
 	for _, target := range targets {
-		if _, err := b.evaluate(ctx, target); err != nil {
+		var err error
+		if b.image, err = b.evaluate(ctx, target); err != nil {
 			_ = b.layers.wait() // it is this error that counts
 			return err
 		}

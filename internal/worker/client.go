@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jina/hub-publish/internal/sandbox"
+	"github.com/jina/hub-publish/internal/trial"
 	"github.com/jina/hub-publish/internal/wire"
 )
 
@@ -167,11 +168,37 @@ func (c *Client) Cached(ctx context.Context, build, vertex string, blob io.Reade
 
 // Build builds. Each event but the end is told to watch; the end is what it returns.
 func (c *Client) Build(ctx context.Context, build string, order Order, watch func(Event)) (*End, error) {
+	last, err := c.follow(ctx, pathBuilds+build, order, watch)
+	if err != nil {
+		return nil, err
+	}
+	return last.End, nil
+}
+
+// Try tries the image of a build that went well. What it prints is told to watch. The error is the machine's: an image that
+// does not pass has an outcome.
+func (c *Client) Try(ctx context.Context, build string, order trial.Order, watch func([]byte)) (*trial.Outcome, error) {
+	last, err := c.follow(ctx, pathTrials+build, order, func(e Event) {
+		if e.Output != nil {
+			watch(e.Output.Text)
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case last.End != nil:
+		return nil, errors.New(last.End.Reason)
+	}
+	return last.Tried, nil
+}
+
+// follow posts an order, and tells of each event of the answer but the last.
+func (c *Client) follow(ctx context.Context, path string, order any, watch func(Event)) (*Event, error) {
 	data, err := json.Marshal(order)
 	if err != nil {
 		return nil, err
 	}
-	response, err := c.request(ctx, http.MethodPost, pathBuilds+build, bytes.NewReader(data))
+	response, err := c.request(ctx, http.MethodPost, path, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
@@ -185,8 +212,8 @@ func (c *Client) Build(ctx context.Context, build string, order Order, watch fun
 			}
 			return nil, fmt.Errorf("the worker died: %w", err)
 		}
-		if e.End != nil {
-			return e.End, nil
+		if e.End != nil || e.Tried != nil {
+			return &e, nil
 		}
 		watch(e)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/jina/hub-publish/internal/layer"
+	"github.com/jina/hub-publish/internal/processes"
 )
 
 // inPlace is the one root that there is where nothing may be mounted: this container's own. Snapshots are kept as layer
@@ -26,6 +27,8 @@ type inPlace struct {
 	keep   map[string]bool // paths that are not the image's: mounts, and the action's own directory
 	around map[string]bool // the directories above them
 
+	// alone says that all processes of the container are the action's: its first one and this one.
+	alone bool
 	// lent is what the container puts into the root beside the image.
 	lent *lent
 
@@ -53,6 +56,11 @@ func newInPlace(own string) (*inPlace, error) {
 	if err := becomeReaper(); err != nil {
 		return nil, err
 	}
+	others, err := processes.Below(1)
+	if err != nil {
+		return nil, err
+	}
+	p.alone = os.Getppid() == 1 && len(others) == 1
 	mounts, err := mountinfo.GetMounts(nil)
 	if err != nil {
 		return nil, err

@@ -8,18 +8,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	continuity "github.com/containerd/continuity/fs"
 	"golang.org/x/sys/unix"
 
+	"github.com/jina/hub-publish/internal/processes"
 	"github.com/jina/hub-publish/internal/sandbox"
+	"github.com/jina/hub-publish/internal/trial"
 )
 
 // run runs a process in the root as it is. What should be mounted is moved or copied to its place, and taken away again.
 func (p *inPlace) run(ctx context.Context, process sandbox.Process) error {
 	if process.Root != "/" {
-		return errors.New("nothing can run in an image that has no file yet")
+		return errEmptyRoot
 	}
 	if !process.Network {
 		return errors.New("the build cannot have a network of its own here")
@@ -27,6 +28,31 @@ func (p *inPlace) run(ctx context.Context, process sandbox.Process) error {
 	p.ran = &process.MountPointTime
 	return p.placed(ctx, process.Mounts, func() error { return p.command(ctx, process) })
 }
+
+func (p *inPlace) try(ctx context.Context, build string, s *snapshot, do func(root string, h trial.Host) error) error {
+	if s == nil {
+		return errEmptyRoot
+	}
+	if err := p.checkout(ctx, build, s); err != nil {
+		return err
+	}
+	before := p.state
+	p.current = nil // until it is known what the root holds
+	kill := func(*sandbox.Running) { p.killAll() }
+	err := do("/", trial.Host{Top: func(*sandbox.Running) int { return os.Getpid() }, Kill: kill, Start: func(ctx context.Context, process sandbox.Process) (*sandbox.Running, error) {
+		process.Unconfined, process.Hostname = true, ""
+		return process.Start(ctx)
+	}})
+	p.killStrays()
+	_, _, restoreErr := p.lent.restore()
+	if after, changes, scanErr := before.Changes(ctx); scanErr == nil && len(changes) == 0 {
+		p.current, p.state = s, after // it need not be laid out once more
+	}
+	return errors.Join(err, restoreErr)
+}
+
+// errEmptyRoot says that there is no program in an image.
+var errEmptyRoot = errors.New("nothing can run in an image that has no file yet")
 
 // placed puts all mounts in their places while do runs.
 func (p *inPlace) placed(ctx context.Context, mounts []sandbox.Mount, do func() error) (err error) {
@@ -47,7 +73,7 @@ func (p *inPlace) placed(ctx context.Context, mounts []sandbox.Mount, do func() 
 func (p *inPlace) command(ctx context.Context, process sandbox.Process) error {
 	process.Unconfined, process.Mounts, process.Hostname = true, nil, ""
 	err := process.Run(ctx)
-	killStrays()
+	p.killStrays()
 	files, _, restoreErr := p.lent.restore()
 	switch {
 	case err != nil:
@@ -61,35 +87,45 @@ func (p *inPlace) command(ctx context.Context, process sandbox.Process) error {
 }
 
 // killStrays ends what a command left running. Whatever has lost its parent becomes this process's child (becomeReaper).
-func killStrays() {
+func (p *inPlace) killStrays() {
 	for {
-		children := childrenOf(os.Getpid())
-		if len(children) == 0 {
+		pids, err := processes.Below(os.Getpid())
+		if err != nil || len(pids) == 0 {
 			return
 		}
-		for _, pid := range children {
-			_ = unix.Kill(pid, unix.SIGKILL)
-			_, _ = unix.Wait4(pid, nil, 0, nil)
+		p.killAll()
+		for _, pid := range pids {
+			_, _ = unix.Wait4(pid, nil, 0, nil) // those that are another's child now are this one's in the next round
 		}
+	}
+}
+
+// killAll kills all that this process has started. Where there is nothing else in the container but its first process, whom
+// the kernel spares, that is one call: what starts processes without end would start them faster than they are found.
+// Elsewhere they are stopped before any is killed.
+func (p *inPlace) killAll() {
+	if p.alone {
+		_ = unix.Kill(-1, unix.SIGKILL)
+		return
+	}
+	stopped := map[int]bool{}
+	for fresh := true; fresh; {
+		fresh = false
+		pids, _ := processes.Below(os.Getpid())
+		for _, pid := range pids {
+			if !stopped[pid] {
+				fresh, stopped[pid] = true, true
+				_ = unix.Kill(pid, unix.SIGSTOP)
+			}
+		}
+	}
+	for pid := range stopped {
+		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 }
 
 // becomeReaper makes this process the parent of all that its descendants leave behind.
 func becomeReaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
-
-func childrenOf(pid int) []int {
-	var children []int
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, file := range files {
-		data, _ := os.ReadFile(file)
-		for _, field := range strings.Fields(string(data)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				children = append(children, child)
-			}
-		}
-	}
-	return children
-}
 
 // placeMount puts what a mount shows where it is to be seen. What may be written to is moved there and back, what may
 // only be read is copied. undo makes all as it was.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/layer"
 	"github.com/jina/hub-publish/internal/sandbox"
+	"github.com/jina/hub-publish/internal/trial"
 )
 
 // overlays keeps each layer in a directory, and mounts an overlay of them for each operation: what the operation changes
@@ -263,6 +264,15 @@ func (o *overlays) archive(s *snapshot, w io.Writer) error {
 func (o *overlays) run(ctx context.Context, p sandbox.Process) error {
 	p.Mounts = append(networkFiles(), p.Mounts...)
 	return p.Run(ctx)
+}
+
+func (o *overlays) try(ctx context.Context, build string, s *snapshot, do func(root string, h trial.Host) error) error {
+	kill := func(r *sandbox.Running) { _ = r.Signal(unix.SIGKILL) } // and with it its namespace
+	host := trial.Host{First: true, Top: (*sandbox.Running).PID, Kill: kill, Start: func(ctx context.Context, p sandbox.Process) (*sandbox.Running, error) {
+		p.Mounts = networkFiles()
+		return p.Start(ctx)
+	}}
+	return o.view(ctx, build, s, true, func(root string) error { return do(root, host) })
 }
 
 // networkFiles are the machine's, without which no name is found.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/layer"
 	"github.com/jina/hub-publish/internal/sandbox"
+	"github.com/jina/hub-publish/internal/trial"
 )
 
 // server answers the action's requests.
@@ -25,6 +26,8 @@ type server struct {
 	place place
 	// turn is held by the build that runs, where builds cannot run side by side.
 	turn sync.Mutex
+	// trial is held by the image that is tried: all images have one network, and may want the same port.
+	trial sync.Mutex
 
 	// active are the requests that are being answered.
 	active sync.WaitGroup
@@ -48,6 +51,7 @@ func (s *server) handler() http.Handler {
 		"POST " + pathKeys + "{build}":           s.postKeys,
 		"PUT " + pathCached + "{build}/{vertex}": s.putCached,
 		"POST " + pathBuilds + "{build}":         s.postBuild,
+		"POST " + pathTrials + "{build}":         s.postTrial,
 		"GET " + pathLayers + "{build}/{digest}": s.getLayer,
 		"DELETE " + pathBuilds + "{build}":       s.deleteBuild,
 	} {
@@ -185,9 +189,36 @@ func (s *server) postBuild(w http.ResponseWriter, r *http.Request) error {
 	}
 	b.running.Add(1)
 	defer b.running.Done()
-	events := &events{encoder: json.NewEncoder(w), flusher: w.(http.Flusher)}
-	b.send = events.send
-	events.send(Event{End: end(b.run(r.Context()))})
+	b.send = newEvents(w).send
+	b.send(Event{End: end(b.run(r.Context()))})
+	return nil
+}
+
+// postTrial tries the image of a build that went well.
+func (s *server) postTrial(w http.ResponseWriter, r *http.Request) error {
+	b, err := s.build(r.PathValue("build"))
+	if err != nil {
+		return err
+	}
+	var order trial.Order
+	if err := json.NewDecoder(r.Body).Decode(&order); err != nil {
+		return err
+	}
+	s.trial.Lock()
+	defer s.trial.Unlock()
+	if !s.place.parallel() {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+	}
+	b.running.Add(1)
+	defer b.running.Done()
+	b.send = newEvents(w).send
+	outcome, err := b.try(r.Context(), order)
+	if err != nil {
+		b.send(Event{End: end(err)})
+		return nil
+	}
+	b.send(Event{Tried: outcome})
 	return nil
 }
 
@@ -232,6 +263,10 @@ type events struct {
 	mutex   sync.Mutex
 	encoder *json.Encoder
 	flusher http.Flusher
+}
+
+func newEvents(w http.ResponseWriter) *events {
+	return &events{encoder: json.NewEncoder(w), flusher: w.(http.Flusher)}
 }
 
 func (e *events) send(event Event) {

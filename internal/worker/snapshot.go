@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/jina/hub-publish/internal/sandbox"
+	"github.com/jina/hub-publish/internal/trial"
 )
 
 // snapshot is a file system as an operation left it: what it changed, over another snapshot. It is never written to again.
@@ -60,6 +61,8 @@ type place interface {
 	archive(s *snapshot, w io.Writer) error
 	// run runs a process in a root that change gave.
 	run(ctx context.Context, p sandbox.Process) error
+	// try lets do start processes in a root that is as a snapshot describes it. Of what they do there nothing stays.
+	try(ctx context.Context, build string, s *snapshot, do func(root string, h trial.Host) error) error
 	// exceeds reports whether the build takes more of the disk than limit bytes.
 	exceeds(build string, limit int64) bool
 	// forget removes all that is kept of a build.
