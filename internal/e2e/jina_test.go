@@ -79,7 +79,7 @@ func TestBrokenJinaHub(t *testing.T) {
 	t.Parallel()
 	wants := map[string]map[string]string{
 		"NoEntryPoint": {"usage/run": "executable file not found in $PATH", "usage/cli": "executable file not found in $PATH"},
-		"ImportFails":  {"usage/run": "No module named", "usage/cli": "No module named", "usage/flow": "No module named"},
+		"ImportFails":  {"usage/run": "can not import module", "usage/cli": "can not import module", "usage/flow": "it ended after"},
 		"CrashesLate":  {"usage/run": "it ended after", "usage/cli": "it ended after", "usage/flow": "it ended after"},
 		"NeverReady": {
 			"usage/run": "does not answer: the executor has not loaded", "usage/cli": "does not answer: the executor has not loaded", "usage/flow": "the flow is still not ready",

@@ -39,6 +39,42 @@ func (before *State) Changes(ctx context.Context) (after *State, changes []Chang
 	return after, c.changes, nil
 }
 
+// Additions scans the root again and gives the paths that were added since, without what lies in them. only says that nothing
+// else was changed but the times of directories.
+func (before *State) Additions(ctx context.Context) (added []string, only bool, err error) {
+	after, err := Scan(ctx, before.root, before.skip)
+	if err != nil {
+		return nil, false, err
+	}
+	added, only = additions("", before.top, after.top)
+	return added, only, nil
+}
+
+func additions(dir string, before, after *listing) (added []string, only bool) {
+	was := map[string]record{}
+	for _, r := range before.records {
+		was[r.name] = r
+	}
+	only = true
+	for _, now := range after.records {
+		old, ok := was[now.name]
+		delete(was, now.name)
+		switch path := dir + "/" + now.name; {
+		case !ok:
+			added = append(added, path)
+		case old.below != nil && now.below != nil:
+			is, had := now.is, old.is
+			// A directory's time, size and links change with what is added to it.
+			is.changed, is.size, is.links = had.changed, had.size, had.links
+			below, onlyBelow := additions(path, old.below, now.below)
+			added, only = append(added, below...), only && onlyBelow && is == had
+		default:
+			only = only && old.is == now.is
+		}
+	}
+	return added, only && len(was) == 0
+}
+
 // A comparison collects the differences of two states.
 type comparison struct {
 	changes []Change

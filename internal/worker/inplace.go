@@ -34,7 +34,11 @@ type inPlace struct {
 
 	current *snapshot
 	state   *layer.State
-	number  int
+	// tried is what the root holds for another test of the same image, but for the times of directories, and triedState how
+	// it is.
+	tried      *snapshot
+	triedState *layer.State
+	number     int
 	// points are those of mountPoints that the image in the root has.
 	points map[string]bool
 	// ran is the time that the mount points get that an image lacks; nil where the operation runs nothing.
@@ -210,6 +214,7 @@ func (p *inPlace) checkout(ctx context.Context, build string, s *snapshot) error
 	if p.current == s && s != nil {
 		return nil
 	}
+	p.tried = nil
 	missing := s.stack()
 	for i, layer := range missing {
 		if layer == p.current && p.current != nil {
