@@ -18,23 +18,38 @@ var usageSyntax = &Rule{
 	Severity: finding.Error,
 	About:    "Each file `tests/usage/*.yml` of a bundle is a usage test.",
 	Check: func(p *Pass) {
-		for _, f := range p.files() {
-			if path.Dir(f.Path) != path.Join(p.Path, usage.Dir) || path.Ext(f.Path) != ".yml" || f.Link != "" {
-				continue
+		for i, file := range usageFiles(p.Path, p.files()) {
+			if i == maxUsageTests {
+				p.Report(file, finding.Line(1), "the bundle has more than %d usage tests, which is the limit: each starts its image once; put several together", maxUsageTests)
+				return
 			}
-			data, err := p.Hub.Read(f.Path)
+			data, err := p.Hub.Read(file)
 			if err != nil || manifest.CheckYAML(data) != nil {
 				continue // config/syntax says it
 			}
-			_, err = p.usageTest(f.Path, data)
+			_, err = p.usageTest(file, data)
 			var wrong *config.Error
 			if errors.As(err, &wrong) {
 				for _, problem := range wrong.Problems {
-					p.Report(f.Path, problem.At, "%s", problem.Message)
+					p.Report(file, problem.At, "%s", problem.Message)
 				}
 			}
 		}
 	},
+}
+
+// maxUsageTests is how many usage tests of its own a bundle may have.
+const maxUsageTests = 20
+
+// usageFiles are those of a bundle's files that are usage tests, in their order.
+func usageFiles(bundle string, files []hub.File) []string {
+	var found []string
+	for _, f := range files {
+		if path.Dir(f.Path) == path.Join(bundle, usage.Dir) && path.Ext(f.Path) == ".yml" && f.Link == "" {
+			found = append(found, f.Path)
+		}
+	}
+	return found
 }
 
 // usageTest reads a bundle's own usage test; its name is the file's.
@@ -54,12 +69,9 @@ func (c *Checker) UsageTests(b *hub.Bundle) []usage.Test {
 		return nil // bundle/missing-file's matter
 	}
 	var tests []usage.Test
-	for _, f := range files {
-		if path.Dir(f.Path) != path.Join(b.Path, usage.Dir) || path.Ext(f.Path) != ".yml" || f.Link != "" {
-			continue
-		}
-		if data, err := c.Hub.Read(f.Path); err == nil {
-			if test, err := c.usageTest(f.Path, data); err == nil {
+	for _, file := range usageFiles(b.Path, files) {
+		if data, err := c.Hub.Read(file); err == nil && len(tests) < maxUsageTests {
+			if test, err := c.usageTest(file, data); err == nil {
 				tests = append(tests, test)
 			}
 		}
