@@ -77,6 +77,11 @@ func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Im
 	if !ok {
 		return nil, nil // there is a finding that says why
 	}
+	if w.builder.Isolation() == builder.InPlace {
+		// One root: two bundles that take turns would each find it as the other left it, and lay it out once more.
+		w.root.Lock()
+		defer w.root.Unlock()
+	}
 	start := time.Now()
 	var uploads sync.WaitGroup
 	defer uploads.Wait()

@@ -56,6 +56,8 @@ type Run struct {
 	report   *report.Report
 	registry *publish.Registry
 
+	// root is held by the bundle that is built and tried in place.
+	root sync.Mutex
 	// opening is held while the builder is opened.
 	opening sync.Mutex
 	builder *builder.Builder
