@@ -17,7 +17,7 @@ import (
 func TestHostileUsage(t *testing.T) { // beside no other: it takes the whole machine for a moment
 	port := freePort(t)
 	b := newBuilder(t, nil)
-	good := "-- Dockerfile --\nARG BASE\nFROM $BASE\nWORKDIR /work\nCOPY good.txt /good.txt\nENTRYPOINT " + fmt.Sprintf(`["attempt", "listen", ":%d"]`, port) + "\n-- good.txt --\ngood\n"
+	good := "-- Dockerfile --\nARG BASE\nFROM $BASE\nWORKDIR /workspace\nCOPY good.txt /good.txt\nENTRYPOINT " + fmt.Sprintf(`["attempt", "listen", ":%d"]`, port) + "\n-- good.txt --\ngood\n"
 	build := func() (*builder.Image, string) {
 		img, _, err := buildFiles(t, b, good)
 		if err != nil {

@@ -132,7 +132,7 @@ func TestUsageWithoutJina(t *testing.T) {
 	port := freePort(t)
 	zero, three := 0, 3
 	entrypoint := func(words string) string {
-		return "-- Dockerfile --\nARG BASE\nFROM $BASE\nWORKDIR /work\nRUN echo made > file.txt\nENTRYPOINT " + words + "\n"
+		return "-- Dockerfile --\nARG BASE\nFROM $BASE\nWORKDIR /workspace\nRUN echo made > file.txt\nENTRYPOINT " + words + "\n"
 	}
 	listening, listeningAt := entrypoint(`["attempt", "listen", ":0"]`), entrypoint(fmt.Sprintf(`["attempt", "listen", ":%d"]`, port))
 	echo := entrypoint(`["sh", "-c", "echo ready as $NAME in $(pwd); exit 3"]`)
@@ -152,7 +152,7 @@ func TestUsageWithoutJina(t *testing.T) {
 		{"no port", echo, usage.Test{Name: usage.Run}, "", "it was expected to listen on a TCP port; it ended after N.Xs with exit status 3"},
 		{"exit status", echo, usage.Test{Name: "a", Ready: usage.Ready{Exit: &three}}, "", ""},
 		{"another exit status", echo, usage.Test{Name: "a", Ready: usage.Ready{Exit: &zero}}, "", "it was expected to end with exit status 0; it ended after N.Xs with exit status 3"},
-		{"environment and directory", echo, usage.Test{Name: "a", Environment: map[string]string{"NAME": "me"}, Ready: usage.Ready{Log: regexp.MustCompile("^ready as me in /work$")}}, "", "it was ready after N.Xs, but did not stay alive: it ended with exit status 3"},
+		{"environment and directory", echo, usage.Test{Name: "a", Environment: map[string]string{"NAME": "me"}, Ready: usage.Ready{Log: regexp.MustCompile("^ready as me in /workspace$")}}, "", "it was ready after N.Xs, but did not stay alive: it ended with exit status 3"},
 		{"a pattern that nothing matches", echo, usage.Test{Name: "a", Ready: usage.Ready{Log: regexp.MustCompile("never")}}, "", `it was expected to print a line that matches "never"; it ended after N.Xs`},
 		{"arguments", entrypoint(`["sh", "-c"]`), usage.Test{Name: "a", Arguments: []string{"exit 3"}, Ready: usage.Ready{Exit: &three}}, "", ""},
 		{"command", listening, usage.Test{Name: "a", Command: []string{"sh", "-c", "cat file.txt"}, Ready: usage.Ready{Exit: &zero}}, "", ""},

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/jina/hub-publish/internal/fileop"
+	"github.com/jina/hub-publish/internal/needs"
 )
 
 // entries writes an archive from lines "type mode uid:gid path content" as tree has them; a link's content is where it
@@ -208,7 +209,7 @@ func TestUnpackSetsAttributes(t *testing.T) {
 	got := make([]byte, 64)
 	n, err := unix.Lgetxattr(filepath.Join(dest, "to/f"), "security.capability", got)
 	if errors.Is(err, syscall.ENOTSUP) {
-		t.Skip("this file system has no such attributes")
+		needs.Missing(t, "this file system has no such attributes")
 	}
 	if err != nil || string(got[:n]) != capability {
 		t.Errorf("got %q, %v", got[:max(n, 0)], err)

@@ -224,7 +224,9 @@ var All = []Definition{
 			if i.UsageTests = nil; v == "off" {
 				return nil
 			}
-			i.UsageTests = list(v)
+			if i.UsageTests = list(v); len(i.UsageTests) == 0 {
+				return fmt.Errorf("write some of %s, or off", strings.Join(usage.Basic, ", "))
+			}
 			for _, test := range i.UsageTests {
 				if !slices.Contains(usage.Basic, test) {
 					return fmt.Errorf("write some of %s, or off", strings.Join(usage.Basic, ", "))

@@ -219,6 +219,7 @@ func TestRefused(t *testing.T) {
 		"a cache":                         {"cache-repo", "x/y", "write a registry and a path in it, such as ghcr.io/jina/cache"},
 		"mirrors":                         {"registry-mirrors", "x", "cannot do that yet; leave the input out"},
 		"a usage test that is none":       {"usage-tests", "run, smoke", "write some of run, cli, flow, or off"},
+		"no usage test at all":            {"usage-tests", ",", "write some of run, cli, flow, or off"},
 		"a ready time without a unit":     {"ready-timeout", "5", "write a time such as 90s, 30m or 2h"},
 		"a comment that is no yes or no":  {"comment", "yes", "write true or false"},
 		"a SARIF file elsewhere":          {"sarif-file", "../x.sarif", "write a path in the repository"},

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jina/hub-publish/internal/needs"
 )
 
 // describe gives a line for each path below a directory with all that a layer carries of it. With whole seconds only,
@@ -229,6 +231,6 @@ func contents(t testing.TB, dir string) []string {
 func requireRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("owners, devices and capabilities need root")
+		needs.Missing(t, "owners, devices and capabilities need root")
 	}
 }

@@ -71,9 +71,9 @@ const (
 	// firstLook is when it is looked at for the first time; the time between two looks grows until it is longestLook.
 	firstLook   = 5 * time.Millisecond
 	longestLook = 50 * time.Millisecond
-	// maxThreads is how many threads an image may have at once, in all its processes. It is enough for a flow of Jina's whose
-	// numeric library has a thread for each of 128 processors. limitThreads is what the kernel allows it, where it counts them: more, so that it
-	// is seen, and not so many that nothing else gets a processor.
+	// maxThreads is how many threads an image may have at once, in all its processes: enough for a flow of Jina's whose numeric
+	// library has a thread for each of 128 processors. limitThreads is what the kernel allows it, where it counts them: more, so
+	// that it is seen, and not so many that nothing else gets a processor.
 	maxThreads   = 1000
 	limitThreads = 2 * maxThreads
 	// countEvery is how often they are counted. What starts processes without end starts some 50 meanwhile.

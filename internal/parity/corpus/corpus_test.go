@@ -12,27 +12,43 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/jina/hub-publish/internal/needs"
 )
 
 const cases = "../../../testdata/parity"
 
-// TestRead reads every case there is and, where that can be, lays it out.
-func TestRead(t *testing.T) {
-	t.Parallel()
-	whole := os.Geteuid() == 0 && installed("tar", "gzip", "bzip2", "xz", "git")
+// all are the cases that there are.
+func all(t *testing.T) []Case {
+	t.Helper()
+	var found []Case
 	for _, dir := range []string{cases, filepath.Join(cases, "bases")} {
 		read, err := Read(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range read {
-			if !whole {
-				continue
-			}
-			l := lay(t, c)
-			if _, err := os.Stat(filepath.Join(l.Context, "Dockerfile")); err != nil {
-				t.Error(err)
-			}
+		found = append(found, read...)
+	}
+	return found
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	if len(all(t)) == 0 {
+		t.Error("there are no cases")
+	}
+}
+
+// TestLayAll lays every case out.
+func TestLayAll(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 || !installed("tar", "gzip", "bzip2", "xz", "git") {
+		needs.Missing(t, "needs root, tar, gzip, bzip2, xz and git")
+	}
+	for _, c := range all(t) {
+		l := lay(t, c)
+		if _, err := os.Stat(filepath.Join(l.Context, "Dockerfile")); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -58,7 +74,7 @@ func lay(t *testing.T, c Case) Layout {
 func TestLay(t *testing.T) {
 	t.Parallel()
 	if !installed("tar", "gzip", "git") {
-		t.Skip("needs tar, gzip and git")
+		needs.Missing(t, "needs tar, gzip and git")
 	}
 	c, err := parse(txtar.Parse([]byte(`What a case
 can say.
