@@ -16,7 +16,7 @@ import (
 // TestHostileUsage tries images that want to do harm, and holds the next build against the one before: nothing may be left.
 func TestHostileUsage(t *testing.T) { // beside no other: it takes the whole machine for a moment
 	port := freePort(t)
-	b := newBuilder(t, nil)
+	b := newUsageBuilder(t)
 	good := "-- Dockerfile --\nARG BASE\nFROM $BASE\nWORKDIR /workspace\nCOPY good.txt /good.txt\nENTRYPOINT " + fmt.Sprintf(`["attempt", "listen", ":%d"]`, port) + "\n-- good.txt --\ngood\n"
 	build := func() (*builder.Image, string) {
 		img, _, err := buildFiles(t, b, good)
@@ -68,7 +68,7 @@ func TestHostileUsage(t *testing.T) { // beside no other: it takes the whole mac
 
 // TestUsageTime measures what the tests take beyond what the image takes to start and to stop.
 func TestUsageTime(t *testing.T) {
-	b := newJinaBuilder(t)
+	b := newUsageBuilder(t)
 	img, _, err := buildFiles(t, b, jinaBundle("Good"))
 	if err != nil {
 		t.Fatal(err)

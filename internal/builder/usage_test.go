@@ -40,14 +40,16 @@ func try(ctx context.Context, t *testing.T, b *builder.Builder, img *builder.Ima
 	return outcome
 }
 
-func newJinaBuilder(t *testing.T) *builder.Builder {
+// newUsageBuilder is one of many builders: they share the base images.
+func newUsageBuilder(t *testing.T) *builder.Builder {
 	t.Helper()
-	return newBuilder(t, func(o *builder.Options) { o.BuildArgs = append(o.BuildArgs, "JINA="+jinaBase) })
+	return newBuilder(t, func(o *builder.Options) { o.BuildArgs, o.Store = append(o.BuildArgs, "JINA="+jinaBase), store })
 }
 
 // TestBasicUsage tries images that are broken each in a way of its own, and good ones.
 func TestBasicUsage(t *testing.T) {
 	t.Parallel()
+	b := newUsageBuilder(t)
 	const passes = ""
 	for _, test := range []struct {
 		name, files    string
@@ -73,9 +75,7 @@ func TestBasicUsage(t *testing.T) {
 			"which is not in the image", "cannot be started: \"/usr/bin/python3\": stat /usr/bin/python3: no such file or directory"},
 		{"a command instead of an entry point", strings.Replace(jinaBundle("Good"), "ENTRYPOINT", "CMD", 1), passes, "it has no ENTRYPOINT, behind which Jina puts the ports; write ENTRYPOINT instead of CMD", passes},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			b := newJinaBuilder(t)
+		t.Run(test.name, func(t *testing.T) { // one image is tried at a time
 			img, _, err := buildFiles(t, b, test.files)
 			if err != nil {
 				t.Fatal(err)
@@ -105,7 +105,7 @@ func variable(text string) string {
 // TestUsageTellsTheEnd looks at what is told beyond the problem.
 func TestUsageTellsTheEnd(t *testing.T) {
 	t.Parallel()
-	b := newJinaBuilder(t)
+	b := newUsageBuilder(t)
 	// A Go program without a handler of its own ends with 2 where the kernel keeps the signal from it.
 	for class, want := range map[string]string{"Good": "exit status 2", "CatchesTerm": "exit status 7"} {
 		img, _, err := buildFiles(t, b, jinaBundle(class))
@@ -129,6 +129,7 @@ func TestUsageTellsTheEnd(t *testing.T) {
 // TestUsageWithoutJina tries images in which there is no Jina, with the tests that a hub may write.
 func TestUsageWithoutJina(t *testing.T) {
 	t.Parallel()
+	b := newUsageBuilder(t)
 	port := freePort(t)
 	zero, three := 0, 3
 	entrypoint := func(words string) string {
@@ -159,8 +160,6 @@ func TestUsageWithoutJina(t *testing.T) {
 		{"basic test with a command", listening, usage.Test{Name: usage.CLI, Command: []string{"sh", "-c", "exit 0"}, Ready: usage.Ready{Exit: &zero}}, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			b := newBuilder(t, nil)
 			img, _, err := buildFiles(t, b, test.files)
 			if err != nil {
 				t.Fatal(err)
