@@ -34,6 +34,7 @@ var ErrTooMany = errors.New("GitHub does not list that many changed files")
 type Client struct {
 	api         *github.Client
 	owner, name string
+	asked       asked
 }
 
 // New is a client for the repository owner/name at an API address such as https://api.github.com. Without a token it
