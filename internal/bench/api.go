@@ -13,11 +13,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/registry"
 )
 
 // inProcess is a builder in this process, which has built the scenario once before.
 func (s settings) inProcess(ctx context.Context, c scenario) (func(string) error, func() error, error) {
-	b, err := builder.New(ctx, builder.Options{Isolation: builder.Sandbox, Keychain: authn.DefaultKeychain})
+	registries, err := registry.New(registry.Options{Keychain: authn.DefaultKeychain})
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := builder.New(ctx, builder.Options{Isolation: builder.Sandbox, Registry: registries})
 	if err != nil {
 		return nil, nil, err
 	}

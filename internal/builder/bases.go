@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -19,6 +16,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/jina/hub-publish/internal/dockerfile"
+	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/worker"
 )
 
@@ -27,7 +25,7 @@ import (
 type bases struct {
 	// ctx is the run's: what was asked for one build is used by another.
 	ctx      context.Context
-	keychain authn.Keychain
+	registry *registry.Client
 	platform *v1.Platform
 	worker   *worker.Client
 	flight   singleflight.Group
@@ -38,8 +36,8 @@ type bases struct {
 	there  map[string]bool     // those that the worker has
 }
 
-func newBases(ctx context.Context, keychain authn.Keychain, platform *v1.Platform, w *worker.Client) *bases {
-	return &bases{ctx: ctx, keychain: keychain, platform: platform, worker: w, byName: map[string]v1.Image{}, images: map[string]v1.Image{}, there: map[string]bool{}}
+func newBases(ctx context.Context, registry *registry.Client, platform *v1.Platform, w *worker.Client) *bases {
+	return &bases{ctx: ctx, registry: registry, platform: platform, worker: w, byName: map[string]v1.Image{}, images: map[string]v1.Image{}, there: map[string]bool{}}
 }
 
 // ResolveImageConfig implements sourceresolver.ImageMetaResolver, by which BuildKit's frontend learns of a base image.
@@ -75,10 +73,10 @@ func (b *bases) once(ctx context.Context, key string, do func() (any, error)) (a
 
 // find asks the registry for an image.
 func (b *bases) find(ctx context.Context, image string, platform *ocispecs.Platform) (v1.Image, error) {
-	options := b.options()
+	var wanted *v1.Platform
 	key := image
 	if platform != nil {
-		options = append(options, remote.WithPlatform(v1.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant, OSVersion: platform.OSVersion}))
+		wanted = &v1.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant, OSVersion: platform.OSVersion}
 		key += " " + platform.OS + "/" + platform.Architecture + "/" + platform.Variant
 	}
 	found, err := b.once(ctx, key, func() (any, error) {
@@ -92,7 +90,7 @@ func (b *bases) find(ctx context.Context, image string, platform *ocispecs.Platf
 		if err != nil {
 			return nil, err
 		}
-		if img, err = remote.Image(ref, options...); err != nil {
+		if img, err = b.registry.Image(b.ctx, ref, wanted); err != nil {
 			return nil, err
 		}
 		hash, err := img.Digest()
@@ -112,15 +110,6 @@ func (b *bases) find(ctx context.Context, image string, platform *ocispecs.Platf
 		return nil, err
 	}
 	return found.(v1.Image), nil
-}
-
-// retried are the answers after which a registry is asked again: it has too much to do, or something on the way has.
-var retried = []int{
-	http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-}
-
-func (b *bases) options() []remote.Option {
-	return []remote.Option{remote.WithContext(b.ctx), remote.WithAuthFromKeychain(b.keychain), remote.WithRetryStatusCodes(retried...)}
 }
 
 // image is one that was found, by its digest.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -22,8 +21,10 @@ import (
 type Request struct {
 	Context *Context
 	// Labels are given to the image, over those of its Dockerfile.
-	Labels   map[string]string
-	Progress Progress
+	Labels map[string]string
+	// Annotations are those of the image's manifest.
+	Annotations map[string]string
+	Progress    Progress
 	// Ready is told of each layer of the image as soon as it is there, while later instructions run; nil tells nobody.
 	Ready func(v1.Layer)
 }
@@ -94,7 +95,7 @@ func (b *Builder) build(ctx context.Context, id string, r Request, targets []doc
 		if l.Result == nil {
 			return cache.found[l.Vertex]
 		}
-		built := &builtLayer{b, id, *l.Result, types.DockerLayer}
+		built := &builtLayer{b, id, *l.Result}
 		cache.keep(l.Vertex, built)
 		return built
 	}
@@ -113,7 +114,11 @@ func (b *Builder) build(ctx context.Context, id string, r Request, targets []doc
 	if end.Reason != "" {
 		return nil, watch.failed(end)
 	}
-	return b.assemble(id, targets[len(targets)-1], result, watch, r.Context.created)
+	img, err := b.assemble(id, targets[len(targets)-1], result, watch, r)
+	if err == nil {
+		img.Bases, err = basesOf(images)
+	}
+	return img, err
 }
 
 // ended gives an error its place where the build was stopped from outside.

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jina/hub-publish/internal/disposable"
+	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/sandbox"
 	"github.com/jina/hub-publish/internal/sibling"
 	"github.com/jina/hub-publish/internal/worker"
@@ -45,8 +45,8 @@ type Options struct {
 	Timeout time.Duration
 	// Limits bound what an instruction may use.
 	Limits worker.Limits
-	// Keychain holds the credentials for base images and the cache.
-	Keychain authn.Keychain
+	// Registry reaches the registries of base images and of the cache.
+	Registry *registry.Client
 	// Store is a directory in which a sandbox keeps base images for later runs; empty for none.
 	Store string
 	// Cache is where layers of earlier builds are; nil for none.
@@ -91,7 +91,7 @@ func New(ctx context.Context, options Options) (*Builder, error) {
 	if b.contexts, err = nameless(b.dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("make a file for the builds' contexts: %w", err), b.Close())
 	}
-	b.bases = newBases(ctx, options.Keychain, options.Platform, b.worker)
+	b.bases = newBases(ctx, options.Registry, options.Platform, b.worker)
 	return b, nil
 }
 

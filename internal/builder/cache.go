@@ -54,7 +54,7 @@ func (b *Builder) lookUp(ctx context.Context, id string, order worker.Order, wat
 		return c, nil
 	}
 	// The layers are read after the build, so that they must not end with its context.
-	c.options = b.bases.options()
+	c.options = b.options.Registry.Pull(b.bases.ctx)
 	var err error
 	if c.keys, err = b.worker.Keys(ctx, id, order); err != nil {
 		return nil, err

@@ -19,9 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	memory "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -31,6 +30,7 @@ import (
 
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/builder/buildertest"
+	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/shellimage"
 )
 
@@ -102,7 +102,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-func newRegistry() http.Handler { return registry.New(registry.Logger(log.New(io.Discard, "", 0))) }
+func newRegistry() http.Handler { return memory.New(memory.Logger(log.New(io.Discard, "", 0))) }
 
 // push gives an image to a registry, and says by which reference it is there.
 func push(server *httptest.Server, repository string, img v1.Image) (string, error) {
@@ -183,7 +183,11 @@ func newBuilder(t *testing.T, change func(*builder.Options)) *builder.Builder {
 func openBuilder(t *testing.T, change func(*builder.Options)) *builder.Builder {
 	t.Helper()
 	buildertest.RequireSandbox(t)
-	options := builder.Options{Isolation: builder.Sandbox, Keychain: authn.DefaultKeychain, BuildArgs: []string{"BASE=" + base}, Timeout: time.Minute}
+	registries, err := registry.New(registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := builder.Options{Isolation: builder.Sandbox, Registry: registries, BuildArgs: []string{"BASE=" + base}, Timeout: time.Minute}
 	if change != nil {
 		change(&options)
 	}

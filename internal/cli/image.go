@@ -15,6 +15,7 @@ import (
 	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/pipeline"
+	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/report"
 )
 
@@ -45,13 +46,16 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(e.Dir, dir)
 	}
-	keychain := pipeline.Keychain(inputs)
+	registries, err := pipeline.Connect(inputs, e.Dir, registry.DefaultPace)
+	if err != nil {
+		return Wrong, err
+	}
 	var cache *builder.Cache
 	if inputs.CacheRepo != nil {
 		cache = &builder.Cache{Repository: *inputs.CacheRepo, Write: true}
 	}
 	b, err := builder.New(ctx, builder.Options{
-		Isolation: inputs.Isolation, Platform: inputs.Platform, BuildArgs: inputs.BuildArgs, Timeout: inputs.BuildTimeout, Limits: inputs.Limits, Keychain: keychain, Cache: cache, Store: e.store(),
+		Isolation: inputs.Isolation, Platform: inputs.Platform, BuildArgs: inputs.BuildArgs, Timeout: inputs.BuildTimeout, Limits: inputs.Limits, Registry: registries, Cache: cache, Store: e.store(),
 	})
 	if err != nil {
 		return Wrong, err
@@ -68,7 +72,7 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 		return Failed, err
 	}
 	for _, reference := range references {
-		if err := remote.Write(reference, img, remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain)); err != nil {
+		if err := remote.Write(reference, img, registries.Pull(ctx)...); err != nil {
 			return Failed, fmt.Errorf("push %s: %w", reference, err)
 		}
 	}

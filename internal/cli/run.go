@@ -111,8 +111,13 @@ func prepare(given map[string]string, paths []string, e Environment) (*pipeline.
 		if err != nil {
 			return nil, nil, err
 		}
-		r.API = client
-		r.SourceURL = fmt.Sprintf("%s/%s/tree/%s", e.Getenv("GITHUB_SERVER_URL"), ev.Repository, ev.SHA)
+		r.API, r.Approvals = client, client
+		r.RepositoryURL = e.Getenv("GITHUB_SERVER_URL") + "/" + ev.Repository
+		r.SourceURL = r.RepositoryURL + "/tree/" + ev.SHA
+		r.Origin = pipeline.Origin{
+			Workflow: e.Getenv("GITHUB_WORKFLOW_REF"), Runner: e.Getenv("RUNNER_ENVIRONMENT"), Action: e.Getenv("GITHUB_ACTION_REF"),
+			Run: fmt.Sprintf("%s/actions/runs/%s/attempts/%s", r.RepositoryURL, e.Getenv("GITHUB_RUN_ID"), e.Getenv("GITHUB_RUN_ATTEMPT")),
+		}
 	}
 	if e.inActions() {
 		action := actions(e)
@@ -159,7 +164,9 @@ func tell(result *report.Report, r *pipeline.Run, e Environment) error {
 		return nil
 	}
 	action := actions(e)
-	report.Annotate(action, result.Ranked())
+	if r.Inputs.Mode != input.Summary { // the jobs have said it
+		report.Annotate(action, result.Ranked())
+	}
 	for _, b := range result.Bundles {
 		r.Log.Printf("%-9s %s %s", b.Status, b.Path, b.Version)
 	}
@@ -168,6 +175,9 @@ func tell(result *report.Report, r *pipeline.Run, e Environment) error {
 		return err
 	}
 	if outputs["report"], err = result.WriteJSON(r.Dir); err != nil {
+		return err
+	}
+	if outputs["catalog"], err = r.WriteCatalog(); err != nil {
 		return err
 	}
 	if e.Getenv("GITHUB_OUTPUT") != "" {

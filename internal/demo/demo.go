@@ -196,7 +196,7 @@ func (d *Demo) pullRequest(ctx context.Context, base, head string) error {
 }
 
 func (d *Demo) run(ctx context.Context, bundles string, e event.Event) (*report.Report, error) {
-	given := map[string]string{"registry": d.registry, "bundles": bundles, "build-args": "BASE=" + d.base(), "isolation": string(builder.Sandbox)}
+	given := map[string]string{"registry": d.registry, "bundles": bundles, "build-args": "BASE=" + d.base(), "isolation": string(builder.Sandbox), "required-approvals": "0"}
 	inputs, err := input.Read(given, func(string) string { return "" })
 	if err != nil {
 		return nil, err

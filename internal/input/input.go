@@ -3,9 +3,12 @@
 package input
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,12 +16,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/docker/go-units"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jina/hub-publish/internal/builder"
 	"github.com/jina/hub-publish/internal/publish"
+	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/selection"
 	"github.com/jina/hub-publish/internal/usage"
 	"github.com/jina/hub-publish/internal/worker"
@@ -34,6 +39,7 @@ const (
 	Check   Mode = "check"
 	Build   Mode = "build"
 	Publish Mode = "publish"
+	Summary Mode = "summary"
 )
 
 // FailOn is the least severity that fails a run.
@@ -78,25 +84,50 @@ type Inputs struct {
 	Token         string
 	Tags          []publish.Template
 	PublishBranch string
-	BuildArgs     []string
-	Platform      *v1.Platform
-	Isolation     builder.Isolation
-	BuildTimeout  time.Duration
-	Limits        worker.Limits
+	// RequiredApprovals is how many approvals what is published must have.
+	RequiredApprovals int
+	Mirrors           []registry.Mirror
+	// PlainHTTP are registries' hosts.
+	PlainHTTP    []string
+	ca           string
+	Attest       bool
+	BuildArgs    []string
+	Platform     *v1.Platform
+	Isolation    builder.Isolation
+	BuildTimeout time.Duration
+	Limits       worker.Limits
 	// UsageTests are those of usage.Basic that are wanted; with none, there are no usage tests at all.
 	UsageTests   []string
 	ReadyTimeout time.Duration
-	Jobs         int
-	CacheRepo    *name.Repository
-	FailOn       FailOn
-	CommitLint   CommitLint
-	Bump         Bump
-	Comment      bool
-	SARIFFile    string
+	// Reports are globs of other jobs' reports.
+	Reports    []string
+	Jobs       int
+	CacheRepo  *name.Repository
+	FailOn     FailOn
+	CommitLint CommitLint
+	Bump       Bump
+	Comment    bool
+	SARIFFile  string
 }
 
 // namespacePattern is that of names in the OCI distribution specification; an empty namespace is allowed too.
 var namespacePattern = regexp.MustCompile(`^([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/|$))*$`)
+
+// pemBegin begins a certificate in PEM (RFC 7468, section 5).
+const pemBegin = "-----BEGIN CERTIFICATE-----"
+
+// CA are the certificates of the input registry-ca, read from a file below dir where it names one.
+func (i *Inputs) CA(dir string) ([]byte, error) {
+	if i.ca == "" || strings.Contains(i.ca, pemBegin) {
+		return []byte(i.ca), nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.ReadFile(i.ca)
+}
 
 // Definition describes one input.
 type Definition struct {
@@ -111,8 +142,8 @@ type Definition struct {
 
 // All are the inputs in the order of the README.
 var All = []Definition{
-	{"mode", "auto", "How far to go: `auto`, `plan`, `check`, `build` or `publish`. `auto`: pull request and merge group → check, build and try the image, push nothing; push to the publish branch → publish too; anything else → check.",
-		word(func(i *Inputs, v Mode) { i.Mode = v }, Auto, Plan, Check, Build, Publish)},
+	{"mode", "auto", "How far to go: `auto`, `plan`, `check`, `build` or `publish`. `auto`: pull request and merge group → check, build and try the image, push nothing; push to the publish branch → publish too; anything else → check. `summary` puts the reports of other jobs together.",
+		word(func(i *Inputs, v Mode) { i.Mode = v }, Auto, Plan, Check, Build, Publish, Summary)},
 	{"bundles", "changed", "Which bundles: `changed`, `all`, `missing` (their version is not in the registry), or paths and globs.",
 		func(i *Inputs, v string) error {
 			if i.Bundles = list(v); len(i.Bundles) == 0 {
@@ -165,15 +196,20 @@ var All = []Definition{
 				}
 				i.Tags = append(i.Tags, template)
 			}
-			if !slices.ContainsFunc(i.Tags, publish.Template.Fixed) {
-				return errors.New("one of the tags must hold {version}, so that a version is never published twice")
+			if !slices.ContainsFunc(i.Tags, publish.Template.Identifies) {
+				return errors.New("one of the tags must hold {version}, and nothing of the commit, so that a version is never published twice")
 			}
 			return nil
 		}},
 	{"publish-branch", "", "The branch whose pushes publish. By default the repository's default branch.",
 		func(i *Inputs, v string) error { i.PublishBranch = v; return nil }},
-	{"required-approvals", "1", "How many approvals the merged pull request must have had. This version does not ask; `0` says that you know.",
-		later("1", "0")},
+	{"required-approvals", "1", "How many people, other than its author and with the right to write, must have approved the last state of the pull request that brought what is published; `0` asks for none.",
+		func(i *Inputs, v string) (err error) {
+			if i.RequiredApprovals, err = strconv.Atoi(v); err != nil || i.RequiredApprovals < 0 {
+				return errors.New("write a number from 0 up")
+			}
+			return nil
+		}},
 	{"commit-lint", "conventional", "How the commit messages of a pull request are checked: `conventional`, by the rules of `@commitlint/config-conventional`, or `off`.",
 		word(func(i *Inputs, v CommitLint) { i.CommitLint = v }, CommitLintConventional, CommitLintOff)},
 	{"build-args", "", "Build arguments, `KEY=VALUE`.",
@@ -208,7 +244,44 @@ var All = []Definition{
 			i.CacheRepo = &repository
 			return nil
 		}},
-	{"registry-mirrors", "", "Mirrors for base images. This version asks none.", later("")},
+	{"registry-mirrors", "", "Mirrors that are asked for base images first: `mirror.gcr.io` for Docker Hub's, `ghcr.io=mirror.example.com/ghcr` for those of another registry.",
+		func(i *Inputs, v string) error {
+			i.Mirrors = nil
+			for _, text := range list(v) {
+				of, at, ok := strings.Cut(text, "=")
+				if !ok {
+					of, at = name.DefaultRegistry, text
+				}
+				mirrored, err := name.NewRegistry(of, name.StrictValidation)
+				if err != nil {
+					return fmt.Errorf("%q is no registry's host; write REGISTRY=MIRROR, such as ghcr.io=mirror.example.com", of)
+				}
+				host, _, _ := strings.Cut(at, "/")
+				_, err = name.NewRegistry(host, name.StrictValidation)
+				if _, pathErr := name.NewRepository(at+"/image", name.StrictValidation); err != nil || pathErr != nil || strings.HasSuffix(host, ":") {
+					return fmt.Errorf("%q is no mirror; write its host, such as mirror.gcr.io, or a host and a path in it", at)
+				}
+				i.Mirrors = append(i.Mirrors, registry.Mirror{Of: mirrored, At: at})
+			}
+			return nil
+		}},
+	{"registry-ca", "", "A certificate authority's certificates, in PEM, that registries are trusted by beside the usual ones: the text itself, or a file relative to the repository.",
+		func(i *Inputs, v string) error {
+			if i.ca = v; v != "" && !strings.Contains(v, pemBegin) && !filepath.IsLocal(v) {
+				return errors.New("write the certificates in PEM, from " + pemBegin + " on, or a path in the repository, such as .github/ca.pem")
+			}
+			return nil
+		}},
+	{"plain-http", "", "Registries, as host and port, that are spoken to without TLS. Without it, only those on the runner itself are.",
+		func(i *Inputs, v string) error {
+			i.PlainHTTP = list(v)
+			for _, host := range i.PlainHTTP {
+				if _, err := name.NewRegistry(host, name.StrictValidation); err != nil {
+					return fmt.Errorf("%q is no host; write one such as registry.example.com:5000", host)
+				}
+			}
+			return nil
+		}},
 	{"isolation", "auto", "Where a build's root is: `auto` (the strongest that works), `sandbox` (namespaces), `sibling` (a second container, without the socket) or `in-place` (the action's own container).",
 		word(func(i *Inputs, v builder.Isolation) { i.Isolation = v }, builder.Auto, builder.Sandbox, builder.Sibling, builder.InPlace)},
 	{"build-timeout", "30m", "The longest that one bundle's build may take, such as `30m`.",
@@ -239,12 +312,7 @@ var All = []Definition{
 	{"bump", "suggest", "What to do about a version that was not raised: `off`, `suggest` (a suggestion that the contributor accepts with a click) or `commit` (the next version is committed to the pull request's branch, for dependency bots).",
 		word(func(i *Inputs, v Bump) { i.Bump = v }, BumpOff, BumpSuggest, BumpCommit)},
 	{"comment", "true", "Whether to keep one comment on the pull request, where the token may write it.",
-		func(i *Inputs, v string) (err error) {
-			if i.Comment, err = strconv.ParseBool(v); err != nil {
-				return errors.New("write true or false")
-			}
-			return nil
-		}},
+		truth(func(i *Inputs, v bool) { i.Comment = v })},
 	{"fail-on", "error", "The least severity that fails the run: `error`, `warning` or `never`.",
 		word(func(i *Inputs, v FailOn) { i.FailOn = v }, FailOnError, FailOnWarning, FailOnNever)},
 	{"sarif-file", "", "A file, relative to the repository, for the findings as SARIF 2.1.0.",
@@ -255,7 +323,18 @@ var All = []Definition{
 			i.SARIFFile = v
 			return nil
 		}},
-	{"attest", "false", "Whether to push an SBOM and provenance beside each image. This version cannot.", later("false")},
+	{"attest", "false", "Whether to push an SBOM (SPDX) and provenance (SLSA) beside each image.",
+		truth(func(i *Inputs, v bool) { i.Attest = v })},
+	{"reports", "", "For the mode `summary`: the other jobs' reports, as paths and globs in the workspace.",
+		func(i *Inputs, v string) error {
+			i.Reports = list(v)
+			for _, pattern := range i.Reports {
+				if !doublestar.ValidatePattern(pattern) || !fs.ValidPath(pattern) {
+					return fmt.Errorf("%q is no path in the workspace; write one such as .hub-publish/reports/**/report.json", pattern)
+				}
+			}
+			return nil
+		}},
 	{"jobs", "", "How many bundles are built at once. By default as many as the runner has processors; in place always one.",
 		func(i *Inputs, v string) (err error) {
 			if i.Jobs = 0; v == "" {
@@ -324,8 +403,12 @@ func Read(given map[string]string, getenv func(string) string) (*Inputs, error) 
 // EnvironmentName is the variable in which the runner hands an input over: it keeps hyphens.
 func EnvironmentName(input string) string { return "INPUT_" + strings.ToUpper(input) }
 
-// list splits a list that is written one item a line or with commas.
+// list splits a list that is written one item a line or with commas, or in JSON as the outputs are.
 func list(text string) []string {
+	var given []string
+	if json.Unmarshal([]byte(text), &given) == nil {
+		return given
+	}
 	var items []string
 	for _, item := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ',' }) {
 		if item = strings.TrimSpace(item); item != "" {
@@ -342,6 +425,18 @@ func word[T ~string](set func(*Inputs, T), allowed ...T) func(*Inputs, string) e
 			return errors.New("write one of " + join(allowed))
 		}
 		set(i, T(v))
+		return nil
+	}
+}
+
+// truth is an input that is true or false.
+func truth(set func(*Inputs, bool)) func(*Inputs, string) error {
+	return func(i *Inputs, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return errors.New("write true or false")
+		}
+		set(i, b)
 		return nil
 	}
 }
@@ -371,20 +466,6 @@ func size(set func(*Inputs, int64)) func(*Inputs, string) error {
 		}
 		set(i, n)
 		return nil
-	}
-}
-
-// later is an input of the contract whose work this version does not do. A value that asks for it is refused, so that
-// nobody takes it for done.
-func later(allowed ...string) func(*Inputs, string) error {
-	return func(_ *Inputs, v string) error {
-		if slices.Contains(allowed, v) {
-			return nil
-		}
-		if len(allowed) == 1 {
-			return errors.New("this version of hub-publish cannot do that yet; leave the input out")
-		}
-		return fmt.Errorf("this version of hub-publish cannot do that yet; leave the input out, or write %s", join(allowed[1:]))
 	}
 }
 

@@ -41,6 +41,10 @@ func show(i *input.Inputs) map[string]string {
 	for _, t := range i.Tags {
 		tags = append(tags, t.String())
 	}
+	var mirrors []string
+	for _, m := range i.Mirrors {
+		mirrors = append(mirrors, m.Of.Name()+"="+m.At)
+	}
 	return map[string]string{
 		"mode": string(i.Mode), "bundles": strings.Join(i.Bundles, "|"), "root": i.Root, "config": i.Config, "registry": strings.Join(i.Registries, "|"),
 		"namespace": i.Namespace, "username": i.Username, "password": i.Password, "token": i.Token, "tags": strings.Join(tags, "|"),
@@ -48,6 +52,7 @@ func show(i *input.Inputs) map[string]string {
 		"build-timeout": i.BuildTimeout.String(), "instruction-timeout": i.Limits.Instruction.String(), "disk-limit": fmt.Sprint(i.Limits.Disk),
 		"output-limit": fmt.Sprint(i.Limits.Output), "fail-on": string(i.FailOn), "jobs": fmt.Sprint(i.Jobs), "cache-repo": cache,
 		"commit-lint": string(i.CommitLint), "bump": string(i.Bump), "comment": fmt.Sprint(i.Comment), "sarif-file": i.SARIFFile,
+		"required-approvals": fmt.Sprint(i.RequiredApprovals), "registry-mirrors": strings.Join(mirrors, "|"), "plain-http": strings.Join(i.PlainHTTP, "|"), "attest": fmt.Sprint(i.Attest),
 	}
 }
 
@@ -62,7 +67,7 @@ func TestDefaults(t *testing.T) {
 		"username": "", "password": "", "token": "", "tags": "{version}|latest", "publish-branch": "", "build-args": "", "platform": "",
 		"isolation": string(builder.Auto), "build-timeout": "30m0s", "instruction-timeout": "20m0s", "disk-limit": "20000000000",
 		"output-limit": "2000000", "fail-on": "error", "jobs": "0", "cache-repo": "",
-		"commit-lint": "conventional", "bump": "suggest", "comment": "true", "sarif-file": "",
+		"commit-lint": "conventional", "bump": "suggest", "comment": "true", "sarif-file": "", "required-approvals": "1", "registry-mirrors": "", "plain-http": "", "attest": "false",
 	}
 	if got := show(inputs); !maps.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
@@ -89,6 +94,8 @@ build-args=
 platform=
 cache-repo=
 registry-mirrors=
+registry-ca=
+plain-http=
 isolation=auto
 build-timeout=30m
 instruction-timeout=20m
@@ -101,6 +108,7 @@ comment=true
 fail-on=error
 sarif-file=
 attest=false
+reports=
 jobs=
 `
 	var got strings.Builder
@@ -214,17 +222,21 @@ func TestRefused(t *testing.T) {
 		"no time":                         {"build-timeout", "0s", "write a time such as 90s, 30m or 2h"},
 		"a time before now":               {"build-timeout", "-1m", "write a time such as 90s, 30m or 2h"},
 		"a severity that is none":         {"fail-on", "info", "write one of error, warning, never"},
-		"approvals":                       {"required-approvals", "2", "cannot do that yet; leave the input out, or write 0"},
+		"approvals":                       {"required-approvals", "-1", "write a number from 0 up"},
 		"another commit lint":             {"commit-lint", "angular", "write one of conventional, off"},
 		"a cache":                         {"cache-repo", "x/y", "write a registry and a path in it, such as ghcr.io/jina/cache"},
-		"mirrors":                         {"registry-mirrors", "x", "cannot do that yet; leave the input out"},
+		"a mirror that is an address":     {"registry-mirrors", "https://mirror.gcr.io", "is no mirror; write its host, such as mirror.gcr.io"},
+		"a mirror of an address":          {"registry-mirrors", "a/b=mirror.gcr.io", "is no registry's host; write REGISTRY=MIRROR"},
+		"a CA elsewhere":                  {"registry-ca", "/etc/ca.pem", "write the certificates in PEM, from -----BEGIN CERTIFICATE----- on, or a path in the repository"},
+		"plain HTTP by an address":        {"plain-http", "http://registry:5000", "is no host; write one such as registry.example.com:5000"},
+		"a tag by the commit alone":       {"tags", "{version}-{sha}", "one of the tags must hold {version}, and nothing of the commit"},
 		"a usage test that is none":       {"usage-tests", "run, smoke", "write some of run, cli, flow, or off"},
 		"no usage test at all":            {"usage-tests", ",", "write some of run, cli, flow, or off"},
 		"a ready time without a unit":     {"ready-timeout", "5", "write a time such as 90s, 30m or 2h"},
 		"a comment that is no yes or no":  {"comment", "yes", "write true or false"},
 		"a SARIF file elsewhere":          {"sarif-file", "../x.sarif", "write a path in the repository"},
 		"a bump that is none":             {"bump", "always", "write one of off, suggest, commit"},
-		"an attestation":                  {"attest", "true", "cannot do that yet; leave the input out"},
+		"an attestation":                  {"attest", "yes", "write true or false"},
 		"no job":                          {"jobs", "0", "write a number from 1 up"},
 		"jobs of which some are missing":  {"jobs", "-1", "write a number from 1 up"},
 		"half a job":                      {"jobs", "1.5", "write a number from 1 up"},
@@ -249,25 +261,9 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestLater sets each input whose work this version does not do to what says that nobody wants it.
-func TestLater(t *testing.T) {
-	t.Parallel()
-	for name, values := range map[string][]string{
-		"required-approvals": {"1", "0"}, "commit-lint": {"conventional", "off"}, "registry-mirrors": {""},
-		"usage-tests": {"run, cli, flow", "off"}, "ready-timeout": {"60s"}, "bump": {"suggest", "off"}, "comment": {"true", "false"},
-		"sarif-file": {""}, "attest": {"false"},
-	} {
-		for _, value := range values {
-			if _, err := read(map[string]string{name: value}); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
 func TestEveryWrongValueIsTold(t *testing.T) {
 	t.Parallel()
-	_, err := read(map[string]string{"mode": "deploy", "fail-on": "info", "platform": "linux", "attest": "true", "namespace": "jinahub"})
+	_, err := read(map[string]string{"mode": "deploy", "fail-on": "info", "platform": "linux", "attest": "yes", "namespace": "jinahub"})
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		t.Fatalf("%T does not hold several errors: %v", err, err)

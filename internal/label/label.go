@@ -70,3 +70,15 @@ var spdx = map[string]string{
 	"lgpl-3.0": "LGPL-3.0-only", "lppl-1.3c": "LPPL-1.3c", "mit": "MIT", "mpl-2.0": "MPL-2.0", "ms-pl": "MS-PL", "ncsa": "NCSA",
 	"ofl-1.1": "OFL-1.1", "osl-3.0": "OSL-3.0", "postgresql": "PostgreSQL", "unlicense": "Unlicense", "wtfpl": "WTFPL", "zlib": "Zlib",
 }
+
+// Annotations are those of an image's manifest: the labels that registries and tools look for there, and the tree, so that
+// a registry's first answer tells what an image was made from.
+func Annotations(labels map[string]string) map[string]string {
+	annotations := map[string]string{}
+	for key, value := range labels {
+		if strings.HasPrefix(key, "org.opencontainers.image.") || key == publish.TreeLabel {
+			annotations[key] = value
+		}
+	}
+	return annotations
+}

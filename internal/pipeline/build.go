@@ -37,7 +37,7 @@ func (r *Run) openBuilder(ctx context.Context) error {
 	}
 	var err error
 	r.builder, err = builder.New(ctx, builder.Options{
-		Isolation: r.Inputs.Isolation, Platform: r.Inputs.Platform, BuildArgs: r.Inputs.BuildArgs, Timeout: r.Inputs.BuildTimeout, Limits: r.Inputs.Limits, Keychain: r.registry.Keychain, Cache: cache, Store: r.Store,
+		Isolation: r.Inputs.Isolation, Platform: r.Inputs.Platform, BuildArgs: r.Inputs.BuildArgs, Timeout: r.Inputs.BuildTimeout, Limits: r.Inputs.Limits, Registry: r.registry, Cache: cache, Store: r.Store,
 	})
 	if err != nil {
 		return err
@@ -82,13 +82,14 @@ func (w *work) build(ctx context.Context, targets []publish.Target) (*builder.Im
 		w.root.Lock()
 		defer w.root.Unlock()
 	}
+	labels := w.labels(c.Tree)
 	start := time.Now()
 	var uploads sync.WaitGroup
 	defer uploads.Wait()
-	img, err := w.builder.Build(ctx, builder.Request{Context: c, Labels: w.labels(c.Tree), Progress: w.log, Ready: func(layer v1.Layer) {
+	img, err := w.builder.Build(ctx, builder.Request{Context: c, Labels: labels, Annotations: label.Annotations(labels), Progress: w.log, Ready: func(layer v1.Layer) {
 		for _, target := range targets {
 			// What fails here fails again when the image is pushed, where it is told.
-			uploads.Go(func() { _ = w.registry.Upload(ctx, target, layer) })
+			uploads.Go(func() { _ = w.publisher.Upload(ctx, target, layer) })
 		}
 	}})
 	w.entry.Took("build", time.Since(start))

@@ -14,12 +14,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/GoogleContainerTools/kaniko/pkg/creds"
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/jina/hub-publish/internal/builder"
+	"github.com/jina/hub-publish/internal/catalog"
 	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/event"
@@ -28,6 +26,7 @@ import (
 	"github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/publish"
+	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/report"
 	"github.com/jina/hub-publish/internal/rule"
 	"github.com/jina/hub-publish/internal/selection"
@@ -46,15 +45,28 @@ type Run struct {
 	API compare.API
 	// SourceURL is the address of the repository's files at this commit; empty where it is not known.
 	SourceURL string
-	Log       *report.Log
+	// RepositoryURL is the address of the repository; empty where it is not known.
+	RepositoryURL string
+	// Origin says where the run takes place, for the provenance.
+	Origin Origin
+	Log    *report.Log
+	// Approvals is asked how what is published was approved; nil outside of GitHub.
+	Approvals Approvals
+	// Pace is how registries are waited for; zero is the default.
+	Pace registry.Pace
 	// Store is a directory in which base images stay for later runs; empty where there is no later run.
 	Store string
 
-	hub      *hub.Hub
-	checker  *rule.Checker
-	bundles  []*hub.Bundle
-	report   *report.Report
-	registry *publish.Registry
+	// Catalog has all bundles of the hub, once the run has found them.
+	Catalog *catalog.Catalog
+
+	hub        *hub.Hub
+	comparison *compare.Comparison
+	checker    *rule.Checker
+	bundles    []*hub.Bundle
+	report     *report.Report
+	registry   *registry.Client
+	publisher  *publish.Publisher
 
 	// root is held by the bundle that is built and tried in place.
 	root sync.Mutex
@@ -75,8 +87,11 @@ func (r *Run) Do(ctx context.Context) (*report.Report, error) {
 	r.report = report.New()
 	mode := r.mode()
 	r.report.Mode = string(mode)
-	r.registry = &publish.Registry{Keychain: Keychain(r.Inputs)}
-	if err := r.do(ctx, mode); err != nil {
+	err := r.connect()
+	if err == nil {
+		err = r.do(ctx, mode)
+	}
+	if err != nil {
 		r.report.Error = err.Error()
 		return r.report, err
 	}
@@ -110,6 +125,12 @@ func (r *Run) do(ctx context.Context, mode input.Mode) error {
 	if r.hub, err = hub.Open(r.Files, r.Inputs.Root, c); err != nil {
 		return err
 	}
+	if mode == input.Summary {
+		if err := r.summarize(ctx); err != nil {
+			return err
+		}
+		return r.catalogue(ctx, mode)
+	}
 	if r.bundles, err = r.selectBundles(ctx); err != nil {
 		return err
 	}
@@ -117,7 +138,7 @@ func (r *Run) do(ctx context.Context, mode input.Mode) error {
 		r.report.Bundles = append(r.report.Bundles, r.entry(b))
 	}
 	if mode == input.Plan {
-		return nil
+		return r.catalogue(ctx, mode)
 	}
 	r.checker = rule.NewChecker(r.hub, c, r.bundles)
 	r.checkAll()
@@ -125,19 +146,39 @@ func (r *Run) do(ctx context.Context, mode input.Mode) error {
 	if mode != input.Publish {
 		r.checkPublished(ctx)
 	}
-	if mode != input.Build && mode != input.Publish {
-		return nil
+	if mode == input.Build || mode == input.Publish {
+		if err := r.produce(ctx, mode); err != nil {
+			return err
+		}
 	}
+	return r.catalogue(ctx, mode)
+}
+
+// produce makes the images, and publishes them if that is the mode.
+func (r *Run) produce(ctx context.Context, mode input.Mode) error {
 	defer func() {
 		if r.builder != nil {
 			_ = r.builder.Close()
 		}
 	}()
+	if mode == input.Publish {
+		return r.publishAll(ctx)
+	}
+	return r.each(ctx, func(ctx context.Context, i int) error { return r.try(ctx, r.bundles[i], r.report.Bundles[i]) })
+}
+
+// each does something for each bundle that is there, for as many at a time as builds may run.
+func (r *Run) each(ctx context.Context, do func(context.Context, int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.jobs())
 	for i, b := range r.bundles {
 		if !b.Removed {
-			group.Go(func() error { return r.finish(ctx, mode, b, r.report.Bundles[i]) })
+			group.Go(func() error {
+				if err := context.Cause(ctx); err != nil {
+					return err
+				}
+				return do(ctx, i)
+			})
 		}
 	}
 	return group.Wait()
@@ -156,12 +197,11 @@ func (r *Run) selectBundles(ctx context.Context) ([]*hub.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.comparison = c
 	r.report.Base, r.report.Head = c.Base, c.Head
-	seconds, err := r.Repository.Time(c.Head)
-	if err != nil {
+	if r.created, err = r.timeOf(c.Head); err != nil {
 		return nil, err
 	}
-	r.created = time.Unix(seconds, 0)
 	bundles, err := selection.Select(ctx, r.hub, c, r.Inputs.Bundles)
 	if err != nil {
 		return nil, err
@@ -176,6 +216,12 @@ func (r *Run) selectBundles(ctx context.Context) ([]*hub.Bundle, error) {
 		r.Log.Printf("No bundle changed: nothing to do.")
 	}
 	return bundles, nil
+}
+
+// timeOf is when a commit was made.
+func (r *Run) timeOf(commit string) (time.Time, error) {
+	seconds, err := r.Repository.Time(commit)
+	return time.Unix(seconds, 0), err
 }
 
 // entry begins a bundle's part of the report.
@@ -259,26 +305,16 @@ func (r *Run) Failed() bool {
 	return r.Inputs.FailOn != input.FailOnNever && (len(r.report.Paths(report.Failed)) > 0 || r.fails(r.report.Findings))
 }
 
-// finish builds a bundle and, if that is wanted, publishes it. An error ends the run; what is the bundle's own fault
+// try builds a bundle's image and tries it, and publishes nothing. An error ends the run; what is the bundle's own fault
 // becomes a finding.
-func (r *Run) finish(ctx context.Context, mode input.Mode, b *hub.Bundle, entry *report.Bundle) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	w := &work{Run: r, bundle: b, entry: entry, log: r.Log.Open(b.Path)}
-	defer func() { w.log.Close(w.table()...) }()
-	if mode == input.Build {
-		if !r.buildable(b, entry) {
-			return nil
-		}
-		_, err := w.build(ctx, nil)
-		return err
-	}
-	if entry.Status == report.Failed {
-		w.log.Printf("%s is not published: it has findings", b.Path)
+func (r *Run) try(ctx context.Context, b *hub.Bundle, entry *report.Bundle) error {
+	w := r.work(b, entry)
+	defer w.close()
+	if !r.buildable(b, entry) {
 		return nil
 	}
-	return w.publish(ctx)
+	_, err := w.build(ctx, nil)
+	return err
 }
 
 // work is what a run does for one bundle.
@@ -288,6 +324,29 @@ type work struct {
 	entry  *report.Bundle
 	log    *report.Section
 	steps  []builder.Step
+
+	// tree is the git tree hash of what the image is made from.
+	tree string
+	// holdings are what the registries hold, in the order of the input.
+	holdings []*holding
+	// refusals say why it is not published, or not everywhere.
+	refusals []finding.Finding
+	image    *builder.Image
+}
+
+func (r *Run) work(b *hub.Bundle, entry *report.Bundle) *work {
+	return &work{Run: r, bundle: b, entry: entry, log: r.Log.Open(b.Path)}
+}
+
+// close ends what is said of the bundle.
+func (w *work) close() {
+	for _, f := range w.refusals {
+		add(w.entry, f)
+	}
+	if w.image != nil {
+		_ = w.builder.Forget(w.image)
+	}
+	w.log.Close(w.table()...)
 }
 
 // buildable reports whether a build of the bundle would tell anything beyond what the checks have told.
@@ -313,25 +372,4 @@ func versionAt(b *hub.Bundle) (file string, at finding.Range) {
 		at = f.At
 	}
 	return path.Join(b.Path, "manifest.yml"), at
-}
-
-// Keychain has the credentials of the inputs for the registries that they name; else those of a Docker config, and of the
-// clouds whose registries kaniko knows (Google, Amazon, Azure, GitLab).
-func Keychain(i *input.Inputs) authn.Keychain {
-	if i.Username == "" || i.Password == "" {
-		return creds.GetKeychain()
-	}
-	return authn.NewMultiKeychain(&static{i}, creds.GetKeychain())
-}
-
-type static struct{ inputs *input.Inputs }
-
-// Resolve implements authn.Keychain.
-func (s *static) Resolve(resource authn.Resource) (authn.Authenticator, error) {
-	for _, registry := range s.inputs.Registries {
-		if r, err := name.NewRegistry(registry); err == nil && r.RegistryStr() == resource.RegistryStr() {
-			return &authn.Basic{Username: s.inputs.Username, Password: s.inputs.Password}, nil
-		}
-	}
-	return authn.Anonymous, nil
 }

@@ -21,7 +21,7 @@ func (r *Run) Plans(ctx context.Context) []report.Plan {
 			continue
 		}
 		for _, target := range targets {
-			tags, moves, err := r.registry.Plan(ctx, target)
+			tags, moves, err := r.publisher.Plan(ctx, target)
 			if err != nil {
 				continue
 			}

@@ -46,7 +46,7 @@ func (r *Run) checkVersion(ctx context.Context, b *hub.Bundle, entry *report.Bun
 		return // the build says it
 	}
 	for _, target := range targets {
-		state, err := r.registry.Look(ctx, target)
+		state, err := r.publisher.Look(ctx, target)
 		if err != nil {
 			r.Log.Printf("Whether %s is published already could not be asked: %v", familiar(target.Reference()), err)
 			continue

@@ -12,7 +12,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	memory "github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/jina/hub-publish/internal/publish"
 )
@@ -21,7 +21,7 @@ import (
 // does, only to who may write.
 func TestFirstPush(t *testing.T) {
 	t.Parallel()
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	inner := memory.New(memory.Logger(log.New(io.Discard, "", 0)))
 	var web *httptest.Server
 	web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -50,7 +50,7 @@ func TestFirstPush(t *testing.T) {
 	}
 	target := publish.Target{Repository: repository, Version: semver.MustParse("0.0.1"), Tags: []publish.Template{template}}
 	for password, wanted := range map[string]bool{"right": true, "wrong": false} {
-		r := &publish.Registry{Keychain: keychain{&authn.Basic{Username: "ada", Password: password}}}
+		r := publisher(t, keychain{&authn.Basic{Username: "ada", Password: password}})
 		state, err := r.Look(t.Context(), target)
 		if (err == nil) != wanted || state.Exists {
 			t.Errorf("with the %s password: %+v, %v", password, state, err)

@@ -1,28 +1,35 @@
-// Package publish is the only part of a run that writes to the world: it pushes an image and its tags. A version that
-// is in the registry is never overwritten.
+// Package publish is the only part of a run that writes to the world: it pushes an image and its tags. A version that is
+// in the registry is never overwritten; nobody can pull half of one; and a moving tag only ever moves forward.
 package publish
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
-	"sync"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/jina/hub-publish/internal/artifact"
 	"github.com/jina/hub-publish/internal/hub"
+	"github.com/jina/hub-publish/internal/registry"
 )
 
-// TreeLabel is the image label with the git tree hash of the directory that the image was made from.
-const TreeLabel = "ai.jina.hub.tree"
+// What an image says of where it comes from, in a label and, where it is an OCI image, in an annotation of its manifest.
+const (
+	// TreeLabel has the git tree hash of the directory that the image was made from.
+	TreeLabel = "ai.jina.hub.tree"
+
+	versionLabel  = "org.opencontainers.image.version"
+	revisionLabel = "org.opencontainers.image.revision"
+	createdLabel  = "org.opencontainers.image.created"
+)
 
 // Target is where one bundle's image goes.
 type Target struct {
@@ -35,42 +42,29 @@ type Target struct {
 	Facts Facts
 }
 
-// Reference is the image by the first tag that holds its whole version.
+// Reference is the image by the first tag that tells its version and nothing else: it says whether a version is there.
 func (t Target) Reference() name.Tag {
 	for _, template := range t.Tags {
-		if template.Fixed() {
+		if template.Identifies() {
 			return t.Repository.Tag(template.Expand(t.Version, t.Facts))
 		}
 	}
 	return t.Repository.Tag(hub.Tag(t.Version.Original()))
 }
 
-// Registry reads and writes one or more registries' repositories.
-type Registry struct {
-	Keychain authn.Keychain
-
-	once   sync.Once
-	pusher *remote.Pusher
-}
-
-func (r *Registry) options(ctx context.Context) []remote.Option {
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(r.Keychain)}
-}
-
-// push uses one pusher for the whole run: it logs in to a repository once, and sends no blob twice.
-func (r *Registry) push(ctx context.Context, do func(*remote.Pusher) error) error {
-	var err error
-	r.once.Do(func() { r.pusher, err = remote.NewPusher(r.options(ctx)...) })
-	if err != nil {
-		return err
+// fixed are the other tags that hold the whole version.
+func (t Target) fixed() []string {
+	var tags []string
+	for _, template := range t.Tags {
+		if tag := template.Expand(t.Version, t.Facts); template.Fixed() && tag != t.Reference().TagStr() && !(template.dated() && t.Facts == Facts{}) {
+			tags = append(tags, tag)
+		}
 	}
-	return do(r.pusher)
+	return tags
 }
 
-// Upload sends a layer ahead of the image that it belongs to. Nobody can pull it before Push.
-func (r *Registry) Upload(ctx context.Context, t Target, layer v1.Layer) error {
-	return r.push(ctx, func(p *remote.Pusher) error { return p.Upload(ctx, t.Repository, layer) })
-}
+// Publisher publishes to registries.
+type Publisher struct{ Registry *registry.Client }
 
 // State is what a registry holds of a version.
 type State struct {
@@ -80,202 +74,227 @@ type State struct {
 	Digest v1.Hash
 	// Tree is the git tree hash that the image says it was made from; empty where it does not say.
 	Tree string
-	// Image is a handle on what the tag names, for Tag.
-	Image remote.Taggable
+	// Facts are those of the commit that the image was made at, as far as it says so.
+	Facts Facts
 }
 
 // Look asks what the registry holds of the target's version.
-func (r *Registry) Look(ctx context.Context, t Target) (State, error) {
-	descriptor, err := read(ctx, r, t, func(o ...remote.Option) (*remote.Descriptor, error) { return remote.Get(t.Reference(), o...) })
-	if isNotFound(err) {
+func (p *Publisher) Look(ctx context.Context, t Target) (State, error) {
+	manifest, err := p.Registry.Get(ctx, t.Reference())
+	if registry.IsNotFound(err) {
 		return State{}, nil
 	}
 	if err != nil {
-		return State{}, explain(t, "ask for "+t.Reference().Name(), err)
+		return State{}, registry.Explain("ask for "+t.Reference().Name(), t.Repository, err)
 	}
-	s := State{Exists: true, Digest: descriptor.Digest, Image: descriptor}
-	img, err := descriptor.Image()
+	says, err := p.says(ctx, t.Repository, manifest)
 	if err != nil {
-		return s, nil // an index of somebody else's: it has no label
+		return State{}, registry.Explain("read the labels of "+t.Reference().Name(), t.Repository, err)
 	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return s, explain(t, "read the labels of "+t.Reference().Name(), err)
-	}
-	s.Tree = config.Config.Labels[TreeLabel]
-	return s, nil
+	created, _ := time.Parse(time.RFC3339, says[createdLabel]) // an image that does not say so was made at no time
+	return State{Exists: true, Digest: manifest.Digest(), Tree: says[TreeLabel], Facts: Facts{SHA: says[revisionLabel], Date: created}}, nil
 }
 
-// read asks the registry something. Docker Hub answers "denied" to who asks to read a repository that is not there yet,
-// and "not found" to the same user who asks to write: a refused reader asks again as a writer.
-func read[T any](ctx context.Context, r *Registry, t Target, ask func(...remote.Option) (T, error)) (T, error) {
-	answer, err := ask(r.options(ctx)...)
-	if !isDenied(err) {
-		return answer, err
+// says is what an image says of itself. Its manifest's annotations are at hand; where they do not say it, its labels do.
+func (p *Publisher) says(ctx context.Context, repository name.Repository, m *registry.Manifest) (map[string]string, error) {
+	if m.Annotations()[TreeLabel] != "" || !m.IsImage() { // an index of somebody else's has no labels
+		return m.Annotations(), nil
 	}
-	credentials, resolveErr := authn.Resolve(ctx, r.Keychain, t.Repository)
-	if resolveErr != nil || credentials == authn.Anonymous {
-		return answer, err
+	config, err := p.Registry.Config(ctx, repository.Digest(m.Digest().String()))
+	if err != nil {
+		return nil, err
 	}
-	writer, writerErr := transport.NewWithContext(ctx, t.Repository.Registry, credentials, remote.DefaultTransport, []string{t.Repository.Scope(transport.PushScope)})
-	if writerErr != nil {
-		return answer, err
-	}
-	return ask(remote.WithContext(ctx), remote.WithTransport(writer))
+	return config.Config.Labels, nil
 }
 
 // CheckPermission reports whether the credentials may push, without pushing anything.
-func (r *Registry) CheckPermission(t Target) error {
-	if err := remote.CheckPushPermission(t.Reference(), r.Keychain, remote.DefaultTransport); err != nil {
-		return explain(t, "push to "+t.Repository.Name(), err)
+func (p *Publisher) CheckPermission(ctx context.Context, t Target) error {
+	if err := p.Registry.CheckPush(ctx, t.Repository); err != nil {
+		return registry.Explain("push to "+t.Repository.Name(), t.Repository, err)
 	}
 	return nil
 }
 
-// Push pushes the image by its digest, then its version's tag, then the moving tags; nobody can pull half of it. It
-// returns the tags that now name the image.
-func (r *Registry) Push(ctx context.Context, t Target, img v1.Image) (v1.Hash, []string, error) {
-	digest, err := img.Digest()
-	if err != nil {
-		return digest, nil, err
-	}
-	if err := r.push(ctx, func(p *remote.Pusher) error { return p.Push(ctx, t.Repository.Digest(digest.String()), img) }); err != nil {
-		return digest, nil, explain(t, "push "+t.Repository.Name(), err)
-	}
-	tags, err := r.Tag(ctx, t, img)
-	return digest, tags, err
+// Upload sends a layer ahead of the image that it belongs to. Nobody can pull it before Publish.
+func (p *Publisher) Upload(ctx context.Context, t Target, layer v1.Layer) error {
+	return p.Registry.Upload(ctx, t.Repository, layer)
 }
 
-// Tag sets the target's tags on an image that is in the registry: the version's own, and each moving tag that no higher
-// version holds. A pre-release moves none.
-func (r *Registry) Tag(ctx context.Context, t Target, img remote.Taggable) ([]string, error) {
-	manifest, err := img.RawManifest()
-	if err != nil {
-		return nil, err
-	}
-	digest, _, err := v1.SHA256(bytes.NewReader(manifest))
-	if err != nil {
-		return nil, err
-	}
-	set := func(tag string, fixed bool) error {
-		there, err := read(ctx, r, t, func(o ...remote.Option) (*v1.Descriptor, error) { return remote.Head(t.Repository.Tag(tag), o...) })
-		switch {
-		case err == nil && there.Digest == digest:
-			return nil
-		case err == nil && fixed:
-			return fmt.Errorf("the tag %s names another image already (%s); it is not overwritten", t.Repository.Tag(tag).Name(), there.Digest)
-		case err != nil && !isNotFound(err): // what cannot be seen is not overwritten
-			return explain(t, "ask for "+t.Repository.Tag(tag).Name(), err)
-		}
-		if err := remote.Tag(t.Repository.Tag(tag), img, r.options(ctx)...); err != nil {
-			return explain(t, "set the tag "+t.Repository.Tag(tag).Name(), err)
-		}
-		return nil
-	}
-	tags := t.fixed()
-	for i, tag := range tags {
-		if err := set(tag, true); err != nil {
-			return tags[:i], err
-		}
-	}
-	moving, err := r.moving(ctx, t)
-	if err != nil {
-		return tags, err
-	}
-	for _, tag := range moving {
-		if err := set(tag, false); err != nil {
-			return tags, err
-		}
-		tags = append(tags, tag)
-	}
-	return tags, nil
+// Release is an image, and what hangs on it.
+type Release struct {
+	Image v1.Image
+	// Tree is the git tree hash that it was made from.
+	Tree string
+	// Referrers have the image as their subject.
+	Referrers []*artifact.Artifact
 }
 
-// Plan are the tags that a publication would set: those of the version, which never move, and those that would move.
-func (r *Registry) Plan(ctx context.Context, t Target) (tags, moves []string, err error) {
-	moves, err = r.moving(ctx, t)
-	return t.fixed(), moves, err
-}
-
-// fixed are the tags with the whole version.
-func (t Target) fixed() []string {
-	var tags []string
-	for _, template := range t.Tags {
-		if template.Fixed() {
-			tags = append(tags, template.Expand(t.Version, t.Facts))
-		}
-	}
-	return tags
-}
-
-// moving are the other tags, as far as no higher version holds them. A pre-release has none.
-func (r *Registry) moving(ctx context.Context, t Target) ([]string, error) {
-	if t.Version.Prerelease() != "" || !slices.ContainsFunc(t.Tags, func(t Template) bool { return !t.Fixed() }) {
-		return nil, nil
-	}
-	others, err := r.versions(ctx, t)
+// Fetch is the release that a registry has, for another one to have too.
+func (p *Publisher) Fetch(ctx context.Context, t Target, state State) (*Release, error) {
+	at := t.Repository.Digest(state.Digest.String())
+	img, err := p.Registry.Image(ctx, at, nil)
 	if err != nil {
-		return nil, err
+		return nil, registry.Explain("pull "+at.Name(), t.Repository, err)
 	}
-	var tags []string
-	for _, template := range t.Tags {
-		tag := template.Expand(t.Version, t.Facts)
-		higher := slices.ContainsFunc(others, func(v *semver.Version) bool {
-			return v.GreaterThan(t.Version) && template.Expand(v, t.Facts) == tag
-		})
-		if !template.Fixed() && !higher {
-			tags = append(tags, tag)
+	listed, err := p.Registry.Referrers(ctx, at)
+	if err != nil {
+		return nil, registry.Explain("list the referrers of "+at.Name(), t.Repository, err)
+	}
+	r := &Release{Image: img, Tree: state.Tree}
+	for _, d := range listed {
+		at := t.Repository.Digest(d.Digest.String())
+		img, err := p.Registry.Image(ctx, at, nil)
+		if err != nil {
+			return nil, registry.Explain("pull "+at.Name(), t.Repository, err)
 		}
+		a, err := artifact.Of(img)
+		if err != nil {
+			return nil, registry.Explain("pull "+at.Name(), t.Repository, err)
+		}
+		r.Referrers = append(r.Referrers, a)
 	}
-	return tags, nil
+	return r, nil
 }
 
-// versions are the released versions that the repository has tags of, by the target's templates.
-func (r *Registry) versions(ctx context.Context, t Target) ([]*semver.Version, error) {
-	tags, err := read(ctx, r, t, func(o ...remote.Option) ([]string, error) { return remote.List(t.Repository, o...) })
-	if isNotFound(err) {
-		return nil, nil
-	}
+// Result is what became of a publication.
+type Result struct {
+	// Digest is that of the image that the version's tag names now.
+	Digest v1.Hash
+	// Existed reports that another run was faster, with an image from the same tree.
+	Existed bool
+	// Tags are those that name the image now.
+	Tags []string
+}
+
+// ExistsError says that a version is in the registry, and was made from something else.
+type ExistsError struct {
+	Reference name.Tag
+	Digest    v1.Hash
+	// Tree is what that one was made from; empty where it does not say.
+	Tree string
+}
+
+// Error implements error.
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("%s is in the registry already (%s), made from %s; it is not overwritten", e.Reference.Name(), e.Digest, cmp.Or(e.Tree, "it does not say what"))
+}
+
+// Publish brings a release to where it can be pulled: its blobs, its manifest by digest, which is read back, what hangs on
+// it, and only then the version's tag and those that move. Whatever of it is there is left alone, so that a run which died
+// anywhere is completed by the next one.
+func (p *Publisher) Publish(ctx context.Context, t Target, r Release) (Result, error) {
+	digest, err := r.Image.Digest()
 	if err != nil {
-		return nil, explain(t, "list the tags of "+t.Repository.Name(), err)
+		return Result{}, err
 	}
-	var versions []*semver.Version
-	for _, template := range t.Tags {
-		if !template.Fixed() {
-			continue
+	if state, err := p.Look(ctx, t); err != nil || state.Exists {
+		return p.adopt(ctx, t, r, state, err)
+	}
+	if err := p.push(ctx, t, r, digest); err != nil {
+		return Result{}, err
+	}
+	return p.settle(ctx, t, r, digest)
+}
+
+// adopt takes what another run has published in the meantime for the release, where it is from the same tree.
+func (p *Publisher) adopt(ctx context.Context, t Target, r Release, state State, err error) (Result, error) {
+	if err != nil {
+		return Result{}, err
+	}
+	if state.Tree != r.Tree {
+		return Result{}, &ExistsError{Reference: t.Reference(), Digest: state.Digest, Tree: state.Tree}
+	}
+	tags, err := p.Complete(ctx, t, state)
+	return Result{Digest: state.Digest, Existed: true, Tags: tags}, err
+}
+
+// atOnce is how many blobs of one image are sent at a time, as Docker does (its max-concurrent-uploads is 5).
+const atOnce = 5
+
+// push sends everything but tags.
+func (p *Publisher) push(ctx context.Context, t Target, r Release, digest v1.Hash) error {
+	layers, err := r.Image.Layers()
+	if err != nil {
+		return err
+	}
+	config, err := partial.ConfigLayer(r.Image)
+	if err != nil {
+		return err
+	}
+	if err := p.upload(ctx, t, append(layers, config)...); err != nil {
+		return err
+	}
+	there := t.Repository.Digest(digest.String())
+	if err := p.Registry.Put(ctx, there, r.Image); err != nil {
+		return registry.Explain("push "+there.Name(), t.Repository, err)
+	}
+	if err := p.compare(ctx, there, r.Image); err != nil {
+		return err
+	}
+	for _, a := range r.Referrers {
+		if err := p.refer(ctx, t, there, a); err != nil {
+			return err
 		}
-		for _, tag := range tags {
-			if v, ok := template.versionOf(tag); ok && v.Prerelease() == "" {
-				versions = append(versions, v)
+	}
+	return nil
+}
+
+func (p *Publisher) upload(ctx context.Context, t Target, layers ...v1.Layer) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, layer := range layers {
+		group.Go(func() error { return p.Registry.Upload(ctx, t.Repository, layer) })
+	}
+	if err := group.Wait(); err != nil {
+		return registry.Explain("push a layer to "+t.Repository.Name(), t.Repository, err)
+	}
+	return nil
+}
+
+// compare reads a manifest back.
+func (p *Publisher) compare(ctx context.Context, there name.Digest, want interface{ RawManifest() ([]byte, error) }) error {
+	ours, err := want.RawManifest()
+	if err != nil {
+		return err
+	}
+	got, err := p.Registry.Get(ctx, there)
+	if err != nil {
+		return registry.Explain("read back "+there.Name(), there.Context(), err)
+	}
+	if theirs, _ := got.RawManifest(); !bytes.Equal(ours, theirs) {
+		return fmt.Errorf("read back %s: the registry has another manifest (%d bytes) than was pushed (%d bytes); no tag was set", there.Name(), len(theirs), len(ours))
+	}
+	return nil
+}
+
+// errUnlisted says that a registry has taken a referrer, and does not list it.
+var errUnlisted = errors.New("the registry took it, but does not list it among the image's referrers")
+
+// refer pushes a referrer. Where the registry keeps no list of them, the list is an index under a fallback tag: two runs
+// that write it at once could each lose what the other wrote, so that it is read back.
+func (p *Publisher) refer(ctx context.Context, t Target, subject name.Digest, a *artifact.Artifact) error {
+	digest, err := a.Digest()
+	if err != nil {
+		return err
+	}
+	if err := p.upload(ctx, t, a.Blobs()...); err != nil {
+		return err
+	}
+	there := t.Repository.Digest(digest.String())
+	what := "push the referrer " + a.Type() + " of " + subject.Name()
+	for range rounds {
+		if err := p.Registry.Put(ctx, there, a); err != nil {
+			return registry.Explain(what, t.Repository, err)
+		}
+		listed, err := p.Registry.Referrers(ctx, subject)
+		if err != nil {
+			return registry.Explain(what, t.Repository, err)
+		}
+		for _, d := range listed {
+			if d.Digest == digest {
+				return nil
 			}
 		}
 	}
-	return versions, nil
-}
-
-func isNotFound(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
-}
-
-func isDenied(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden)
-}
-
-// explain adds to the registry's own words what to check.
-func explain(t Target, what string, err error) error {
-	hint := ""
-	var answer *transport.Error
-	if errors.As(err, &answer) {
-		switch answer.StatusCode {
-		case http.StatusUnauthorized, http.StatusForbidden:
-			hint = fmt.Sprintf("; check that the inputs username and password (a token that may write) belong to %s and may push to %s", t.Repository.RegistryStr(), t.Repository.RepositoryStr())
-		case http.StatusTooManyRequests:
-			hint = "; the registry limits how often it answers: run this job again later, or log in"
-		}
-	} else {
-		hint = fmt.Sprintf("; check that the input registry names a registry that this runner reaches (%s)", t.Repository.RegistryStr())
-	}
-	return fmt.Errorf("%s: %w%s", what, err, hint)
+	return fmt.Errorf("%s: %w", what, errUnlisted)
 }

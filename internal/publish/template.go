@@ -74,6 +74,14 @@ func (t Template) Fixed() bool {
 	return strings.Contains(t.text, "{version}")
 }
 
+// Identifies reports whether the tag tells a version and nothing else: by it one sees whether the version is there.
+func (t Template) Identifies() bool { return t.Fixed() && !t.dated() }
+
+// dated reports whether the tag comes from the commit.
+func (t Template) dated() bool {
+	return slices.ContainsFunc([]string{"{sha}", "{short_sha}", "{date}"}, func(place string) bool { return strings.Contains(t.text, place) })
+}
+
 // versionOf is the version in a tag that a fixed template made.
 func (t Template) versionOf(tag string) (*semver.Version, bool) {
 	found := t.made.FindStringSubmatch(tag)

@@ -50,6 +50,12 @@ var (
 		Severity: finding.Error,
 		About:    "A pull request's version is not in the registry yet, made from other files.",
 	}
+	// PublishApproval points at the manifest's version.
+	PublishApproval = &Rule{
+		ID:       "publish/approval",
+		Severity: finding.Error,
+		About:    "The pull request that brought the bundle was approved as often as `required-approvals` asks.",
+	}
 	// PublishExists points at the manifest's version.
 	PublishExists = &Rule{
 		ID:       "publish/exists",

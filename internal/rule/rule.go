@@ -72,6 +72,7 @@ var All = []*Rule{
 	UsageCLI,
 	UsageFlow,
 	UsageOwn,
+	PublishApproval,
 	PublishExists,
 	PublishFailed,
 }

@@ -1,0 +1,101 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// newTransport is the library's default transport, that trusts the CA too and keeps to TLS.
+func newTransport(o Options) (http.RoundTripper, error) {
+	t := remote.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = o.Pace.Commit
+	if len(o.CA) > 0 {
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			roots = x509.NewCertPool() // a machine without any: what is given is all there is
+		}
+		if !roots.AppendCertsFromPEM(o.CA) {
+			return nil, errors.New("there is no certificate in it; write the authority's certificate in PEM, from -----BEGIN CERTIFICATE----- on")
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	return &guarded{inner: &listening{t}, plain: o.PlainHTTP}, nil
+}
+
+// PlainHTTPError says that a registry would have been spoken to without TLS.
+type PlainHTTPError struct{ Host string }
+
+// Error implements error.
+func (e *PlainHTTPError) Error() string {
+	return fmt.Sprintf("%s is only spoken to by TLS; if it knows plain HTTP alone, name it in the input plain-http", e.Host)
+}
+
+// guarded keeps credentials and images from going over the wire in the clear: plain HTTP is for this machine, and for the
+// hosts that are named. Those are spoken to by plain HTTP alone.
+type guarded struct {
+	inner http.RoundTripper
+	plain []string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	named := slices.Contains(g.plain, r.URL.Host)
+	switch {
+	case named && r.URL.Scheme == "https":
+		r = r.Clone(r.Context())
+		r.URL.Scheme = "http"
+	case !named && r.URL.Scheme == "http" && !loopback(r.URL.Hostname()):
+		return nil, &PlainHTTPError{Host: r.URL.Host}
+	}
+	return g.inner.RoundTrip(r)
+}
+
+// loopback reports whether a host is this machine, whatever a name server says.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// listening takes note of how long a registry asks to be left alone, for the attempt that the request belongs to.
+type listening struct{ inner http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (l *listening) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := l.inner.RoundTrip(r)
+	if err == nil && (answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusServiceUnavailable) {
+		if a, ok := r.Context().Value(attemptKey{}).(*attempt); ok {
+			a.wait.Store(int64(retryAfter(answer.Header.Get("Retry-After"), time.Now())))
+		}
+	}
+	return answer, err
+}
+
+// retryAfter reads the header's two forms (RFC 9110, section 10.2.3); 0 is none.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// timedOut reports whether a connection took too long.
+func timedOut(err error) bool {
+	var slow net.Error
+	return errors.As(err, &slow) && slow.Timeout()
+}
