@@ -24,7 +24,7 @@ const (
 
 // Subject is the image that a document is about.
 type Subject struct {
-	// Name is the image's repository, with its registry: docker.io/jinahub/pod.encoder.awesome.
+	// Name is the image's repository, with its registry: docker.io/jinahub/pod.encoder.awesome. A tag in it is ignored.
 	Name string
 	// Version is the image's version, which is its tag; empty where it has none.
 	Version string
@@ -36,29 +36,32 @@ type Subject struct {
 	Revision string
 }
 
-// url is the image's package URL.
-func (s Subject) url(architecture string) (string, error) {
-	return imageURL(s.Name, s.Version, s.Digest, map[string]string{purl.Arch: architecture})
+// known is the subject with its name in full and in one form: docker.io is also called index.docker.io.
+func (s Subject) known() (Subject, error) {
+	named, err := parseImage(s.Name, s.Digest)
+	if err != nil {
+		return s, err
+	}
+	s.Name = named.Name()
+	return s, nil
 }
 
-// imageURL is the package URL of an image: the type "oci" of the package URL types (ECMA-427). A tag that is given goes before
-// the one in the name.
-func imageURL(name, tag string, digest v1.Hash, qualifiers map[string]string) (string, error) {
+// parseImage reads an image's name, which may leave the registry out, and asks whether there is a digest too.
+func parseImage(name string, digest v1.Hash) (reference.Named, error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return "", fmt.Errorf("image name %q: %w", name, err)
+		return nil, fmt.Errorf("image name %q: %w", name, err)
 	}
 	if digest.Algorithm == "" || digest.Hex == "" {
-		return "", fmt.Errorf("image %s has no digest", name)
+		return nil, fmt.Errorf("image %s has no digest", name)
 	}
-	if tagged, ok := named.(reference.Tagged); ok && tag == "" {
-		tag = tagged.Tag()
-	}
-	all := map[string]string{"repository_url": named.Name(), "tag": tag}
-	for key, value := range qualifiers {
-		all[key] = value
-	}
+	return named, nil
+}
+
+// imageURL is the package URL of an image, of the type "oci" (ECMA-427). A tag or an architecture that is empty is left out.
+func imageURL(repository, tag string, digest v1.Hash, architecture string) string {
 	return purl.PackageURL{
-		Type: purl.TypeOCI, Name: path.Base(reference.Path(named)), Version: digest.String(), Qualifiers: purl.QualifiersFromMap(all),
-	}.String(), nil
+		Type: purl.TypeOCI, Name: path.Base(repository), Version: digest.String(),
+		Qualifiers: purl.QualifiersFromMap(map[string]string{purl.Arch: architecture, "repository_url": repository, "tag": tag}),
+	}.String()
 }

@@ -154,7 +154,7 @@ func (t *tree) read(header *tar.Header, name string, content io.Reader, added ma
 	var size int64
 	var other *file
 	switch header.Typeflag {
-	case tar.TypeReg:
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		switch {
 		case f.problem != "":
 		case header.Size > s.limit:

@@ -10,7 +10,9 @@ import (
 	"maps"
 	"math"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing/fstest"
 	"unicode"
@@ -92,6 +94,9 @@ var anyFile = (&tar.Header{}).FileInfo()
 // osReleases are where os-release(5) is, of which the first one counts.
 var osReleases = []string{"etc/os-release", "usr/lib/os-release"}
 
+// loneQuote is a line of os-release with a value that is no more than a quote.
+var loneQuote = regexp.MustCompile(`(?m)^[^=\n]*="\s*$`)
+
 // isRPM tells whether a file is RPM's database, of which newer versions are in other directories.
 func isRPM(p string) bool {
 	dir, base := path.Split(p)
@@ -134,7 +139,8 @@ func (t *tree) packages(ctx context.Context) ([]*listed, []string, error) {
 	system := fstest.MapFS{}
 	for _, name := range osReleases {
 		if f := files[name]; f != nil && f.problem == "" {
-			system[osReleases[0]] = &fstest.MapFile{Data: f.data} // the extractors take a system without /etc for none
+			// The extractors take a system without /etc for none, and panic at a value that is a single quote.
+			system[osReleases[0]] = &fstest.MapFile{Data: loneQuote.ReplaceAll(f.data, nil)}
 			break
 		}
 	}
@@ -149,7 +155,7 @@ func (t *tree) packages(ctx context.Context) ([]*listed, []string, error) {
 				return nil, nil, ctx.Err()
 			}
 			if errors.Is(err, ErrTooMuch) {
-				return nil, nil, fmt.Errorf("%q: %w", name, err)
+				return nil, nil, fmt.Errorf("%s: %w", shown(name), err)
 			}
 			if err != nil { // not told in its own words, which hold the file's
 				problem = "is damaged: it may list more packages"
@@ -163,7 +169,7 @@ func (t *tree) packages(ctx context.Context) ([]*listed, []string, error) {
 			}
 		}
 		if problem != "" {
-			notes = append(notes, fmt.Sprintf("%q %s", name, problem))
+			notes = append(notes, shown(name)+" "+problem)
 		}
 	}
 	if more := len(notes) - maxNotes; more > 0 {
@@ -172,8 +178,14 @@ func (t *tree) packages(ctx context.Context) ([]*listed, []string, error) {
 	return slices.SortedFunc(maps.Values(found), func(a, b *listed) int { return cmp.Compare(a.url, b.url) }), notes, nil
 }
 
-// extract are the packages that a file lists; with an error, those before the damage.
-func (f *file) extract(ctx context.Context, system fstest.MapFS, name string) ([]*extractor.Package, error) {
+// extract are the packages that a file lists; with an error, those before the damage. A file over which the library panics is
+// as damaged as others.
+func (f *file) extract(ctx context.Context, system fstest.MapFS, name string) (packages []*extractor.Package, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file cannot be read: %v", p)
+		}
+	}()
 	if f.source.records {
 		if err := countRecords(f.data); err != nil {
 			return nil, err
@@ -202,7 +214,7 @@ func countRecords(data []byte) error {
 // add puts what a file lists to what is found, and counts those that are left out.
 func add(found map[string]*listed, packages []*extractor.Package, from string) (strange int, err error) {
 	for _, p := range packages {
-		if !isName(p.Name, maxName) || !isName(p.Version, maxName) {
+		if !isName(p.Name) || !isName(p.Version) {
 			strange++
 			continue
 		}
@@ -227,16 +239,27 @@ func add(found map[string]*listed, packages []*extractor.Package, from string) (
 			l = &listed{kind: p.PURLType, name: p.Name, version: p.Version, url: url}
 			found[url] = l
 		}
-		if len(l.from) <= maxFrom && !slices.Contains(l.from, from) {
-			l.from = append(l.from, from)
+		if name := shown(from); len(l.from) <= maxFrom && !slices.Contains(l.from, name) {
+			l.from = append(l.from, name)
 		}
 	}
 	return strange, nil
 }
 
-// isName tells whether a text can be a name or a version, which is shown to people.
-func isName(text string, longest int) bool {
-	return text != "" && len(text) <= longest && utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+// isName tells whether a text can be a name or a version.
+func isName(text string) bool { return text != "" && len(text) <= maxName && isPlain(text) }
+
+// isPlain tells whether people can be shown a text as it is.
+func isPlain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// shown is a path as people can be shown it.
+func shown(name string) string {
+	if isPlain(name) {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 // The library logs what it makes of the files. Standard error is the run's log, where a line of a stranger's file could become a

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	provenance "github.com/in-toto/attestation/go/predicates/provenance/v1"
 	intoto "github.com/in-toto/attestation/go/v1"
@@ -65,25 +66,34 @@ type Base struct {
 // Provenance is an in-toto statement (version 1) that the subject was made by the build, with SLSA provenance 1 as its predicate,
 // for the media type ProvenanceMediaType. It has no signature. The build's parameters are those that the page at BuildType
 // describes; when it started and ended is left out. It is an error if the subject has no digest, the builder or the path is
-// missing, an image's name is none, or a hash is not one of SHA-1 or SHA-256.
+// missing, an image's name is none, or a hash does not have its algorithm's length, which for git's is that of SHA-1.
 func Provenance(subject Subject, build Build) ([]byte, error) {
-	predicate, err := build.predicate(subject)
+	text, err := statement(subject, build)
 	if err != nil {
 		return nil, fmt.Errorf("the provenance of %s: %w", subject.Name, err)
 	}
-	if _, err := subject.url(""); err != nil {
-		return nil, fmt.Errorf("the provenance of %s: %w", subject.Name, err)
+	return text, nil
+}
+
+func statement(subject Subject, build Build) ([]byte, error) {
+	subject, err := subject.known()
+	if err != nil {
+		return nil, err
 	}
-	statement := &intoto.Statement{
+	predicate, err := build.predicate(subject)
+	if err != nil {
+		return nil, err
+	}
+	made := &intoto.Statement{
 		Type: intoto.StatementTypeUri, PredicateType: ProvenanceType, Predicate: predicate,
 		Subject: []*intoto.ResourceDescriptor{{Name: subject.Name, Digest: digestSet(subject.Digest)}},
 	}
-	if err := statement.Validate(); err != nil {
-		return nil, fmt.Errorf("the provenance of %s: %w", subject.Name, err)
+	if err := made.Validate(); err != nil {
+		return nil, err
 	}
-	compact, err := protojson.Marshal(statement)
+	compact, err := protojson.Marshal(made)
 	if err != nil {
-		return nil, fmt.Errorf("writing the provenance of %s: %w", subject.Name, err)
+		return nil, err
 	}
 	// protojson puts spaces where another build of this program puts none.
 	var text bytes.Buffer
@@ -102,9 +112,13 @@ func (b Build) predicate(subject Subject) (*structpb.Struct, error) {
 	if err != nil {
 		return nil, err
 	}
-	var arguments []any
-	for _, argument := range slices.Sorted(slices.Values(b.Arguments)) {
+	names := map[string]bool{}
+	for _, argument := range b.Arguments {
 		name, _, _ := strings.Cut(argument, "=")
+		names[name] = true
+	}
+	var arguments []any
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		arguments = append(arguments, name)
 	}
 	external, err := object(map[string]any{
@@ -167,11 +181,17 @@ func (b Build) dependencies(repository, revision string) ([]*intoto.ResourceDesc
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest.String(), b.Digest.String()))
 	})
 	for _, base := range slices.Compact(bases) {
-		address, err := imageURL(base.Name, "", base.Digest, nil)
+		named, err := parseImage(base.Name, base.Digest)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, &intoto.ResourceDescriptor{Name: base.Name, Uri: address, Digest: digestSet(base.Digest)})
+		var tag string
+		if tagged, ok := named.(reference.Tagged); ok {
+			tag = tagged.Tag()
+		}
+		all = append(all, &intoto.ResourceDescriptor{
+			Name: base.Name, Uri: imageURL(named.Name(), tag, base.Digest, ""), Digest: digestSet(base.Digest),
+		})
 	}
 	return all, nil
 }

@@ -35,23 +35,23 @@ const (
 // Nothing of the image is run, or written to a disk. ErrTooMuch is given for an image with more than is read, and the context's
 // error when it ends first; a layer that cannot be read is an error too.
 func SBOM(ctx context.Context, img v1.Image, subject Subject) ([]byte, error) {
-	document, err := document(ctx, img, subject)
+	d, err := document(ctx, img, subject)
 	if err != nil {
 		return nil, fmt.Errorf("listing the packages of %s: %w", subject.Name, err)
 	}
 	var text bytes.Buffer
-	if err := json.Write(document, &text, json.Indent("  "), json.EscapeHTML(false)); err != nil {
+	if err := json.Write(d, &text, json.Indent("  "), json.EscapeHTML(false)); err != nil {
 		return nil, fmt.Errorf("writing the packages of %s: %w", subject.Name, err)
 	}
 	return text.Bytes(), nil
 }
 
 func document(ctx context.Context, img v1.Image, subject Subject) (*v2_3.Document, error) {
-	config, err := img.ConfigFile()
+	subject, err := subject.known()
 	if err != nil {
 		return nil, err
 	}
-	address, err := subject.url(config.Architecture)
+	config, err := img.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func document(ctx context.Context, img v1.Image, subject Subject) (*v2_3.Documen
 	}
 
 	created := subject.Created.UTC().Format(time.RFC3339)
-	image := newPackage(imageID, subject.Name, subject.Version, address)
+	image := newPackage(imageID, subject.Name, subject.Version, imageURL(subject.Name, subject.Version, subject.Digest, config.Architecture))
 	image.PrimaryPackagePurpose = "CONTAINER"
 	image.PackageChecksums = []common.Checksum{{Algorithm: common.ChecksumAlgorithm(strings.ToUpper(subject.Digest.Algorithm)), Value: subject.Digest.Hex}}
 	if subject.Revision != "" {

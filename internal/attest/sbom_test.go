@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,7 +85,9 @@ func TestSBOM(t *testing.T) {
 	golden(t, "sbom.spdx.json", text)
 	parse(t, text)
 
-	again, err := attest.SBOM(t.Context(), made, subject)
+	same := subject
+	same.Name = "index." + subject.Name
+	again, err := attest.SBOM(t.Context(), made, same)
 	if err != nil || !bytes.Equal(text, again) {
 		t.Errorf("a second run writes %s, %v", again, err)
 	}
@@ -139,7 +142,7 @@ func TestPackages(t *testing.T) {
 			[]string{"pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=3.19.1&origin=musl", "pkg:apk/alpine/zlib@1?distro=3.19.1"}, nil},
 		"apk without a distribution": {layers{{file(installed, "P:a\nV:1\n")}}, []string{"pkg:apk/alpine/a@1"}, nil},
 		"opkg":                       {layers{{file("usr/lib/opkg/status", "Package: a\nVersion: 1\nStatus: install user installed\nArchitecture: all\n")}}, []string{"pkg:opkg/linux/a@1?arch=all"}, nil},
-		"RPM":                        {layers{{file("var/lib/rpm/rpmdb.sqlite", "SQLite format 3"), python("x", "1")}}, []string{"pkg:pypi/x@1"}, []string{`"var/lib/rpm/rpmdb.sqlite" is a database of RPM, which is not read`}},
+		"RPM":                        {layers{{file("var/lib/rpm/rpmdb.sqlite", "SQLite format 3"), python("x", "1")}}, []string{"pkg:pypi/x@1"}, []string{`var/lib/rpm/rpmdb.sqlite is a database of RPM, which is not read`}},
 
 		"Python's installers": {layers{{
 			file(lib+"a-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: A_a.a\nVersion: 1\nRequires-Dist: z\nDescription: text\n  Name: no\n\nVersion: 2\n"),
@@ -180,29 +183,43 @@ func TestPackages(t *testing.T) {
 
 		"a hard link":                    {layers{{python("x", "1"), hardlink("env/x.dist-info/METADATA", lib+"x-1.dist-info/METADATA")}, {file(".wh.usr", "")}}, []string{"pkg:pypi/x@1"}, nil},
 		"a hard link to a lower layer":   {layers{{python("x", "1")}, {hardlink("env/x.dist-info/METADATA", "/"+lib+"x-1.dist-info/METADATA"), file(".wh.usr", "")}}, []string{"pkg:pypi/x@1"}, nil},
-		"a hard link to an unknown file": {layers{{file("a", metadata), hardlink("x.egg-info", "a")}}, nil, []string{`"x.egg-info" is a hard link to a file that was not read`}},
-		"a hard link out":                {layers{{hardlink("x.egg-info", "../../../../etc/passwd")}}, nil, []string{`"x.egg-info" is a hard link to a file that was not read`}},
-		"a symbolic link":                {layers{{symlink(status, "/etc/passwd"), python("x", "1")}}, []string{"pkg:pypi/x@1"}, []string{`"var/lib/dpkg/status" is a symbolic link, which is not followed`}},
+		"a hard link to an unknown file": {layers{{file("a", metadata), hardlink("x.egg-info", "a")}}, nil, []string{`x.egg-info is a hard link to a file that was not read`}},
+		"a hard link out":                {layers{{hardlink("x.egg-info", "../../../../etc/passwd")}}, nil, []string{`x.egg-info is a hard link to a file that was not read`}},
+		"a symbolic link":                {layers{{symlink(status, "/etc/passwd"), python("x", "1")}}, []string{"pkg:pypi/x@1"}, []string{`var/lib/dpkg/status is a symbolic link, which is not followed`}},
 		"a device":                       {layers{{entry{name: status, kind: '3'}}}, nil, nil},
 
-		"a file too large":      {layers{{file(status, stanza("a", "1")+strings.Repeat("\n", 9<<20)), python("x", "1")}}, []string{"pkg:pypi/x@1"}, []string{`"var/lib/dpkg/status" has more than 8192 KiB`}},
-		"a long os-release":     {layers{{file(release, debian+strings.Repeat("#\n", 5000)), file(status, stanza("a", "1"))}}, []string{"pkg:deb/linux/a@1?arch=amd64"}, []string{`"etc/os-release" has more than 8 KiB`}},
-		"a damaged status":      {layers{{file(status, stanza("a", "1")+" ::error::\x1b[31m\n"+stanza("b", "1"))}}, []string{"pkg:deb/linux/a@1?arch=amd64"}, []string{`"var/lib/dpkg/status" is damaged: it may list more packages`}},
-		"a damaged installed":   {layers{{file(installed, "P:a\nV:1\n\nno\n")}}, nil, []string{`"lib/apk/db/installed" is damaged: it may list more packages`}},
-		"a damaged METADATA":    {layers{{file(lib+"x-1.dist-info/METADATA", "no"), python("y", "1")}}, []string{"pkg:pypi/y@1"}, []string{`"` + lib + `x-1.dist-info/METADATA" is damaged: it may list more packages`}},
-		"a damaged package":     {layers{{file("node_modules/a/package.json", strings.Repeat("[", 1<<20)), python("y", "1")}}, []string{"pkg:pypi/y@1"}, []string{`"node_modules/a/package.json" is damaged: it may list more packages`}},
+		"a file too large":    {layers{{file(status, stanza("a", "1")+strings.Repeat("\n", 9<<20)), python("x", "1")}}, []string{"pkg:pypi/x@1"}, []string{`var/lib/dpkg/status has more than 8192 KiB`}},
+		"a long os-release":   {layers{{file(release, debian+strings.Repeat("#\n", 5000)), file(status, stanza("a", "1"))}}, []string{"pkg:deb/linux/a@1?arch=amd64"}, []string{`etc/os-release has more than 8 KiB`}},
+		"a damaged status":    {layers{{file(status, stanza("a", "1")+" ::error::\x1b[31m\n"+stanza("b", "1"))}}, []string{"pkg:deb/linux/a@1?arch=amd64"}, []string{`var/lib/dpkg/status is damaged: it may list more packages`}},
+		"a damaged installed": {layers{{file(installed, "P:a\nV:1\n\nno\n")}}, nil, []string{`lib/apk/db/installed is damaged: it may list more packages`}},
+		"a damaged METADATA":  {layers{{file(lib+"x-1.dist-info/METADATA", "no"), python("y", "1")}}, []string{"pkg:pypi/y@1"}, []string{lib + `x-1.dist-info/METADATA is damaged: it may list more packages`}},
+		"a damaged package":   {layers{{file("node_modules/a/package.json", strings.Repeat("[", 1<<20)), python("y", "1")}}, []string{"pkg:pypi/y@1"}, []string{`node_modules/a/package.json is damaged: it may list more packages`}},
+		"many damaged files": {layers{func() (all []entry) {
+			for i := range 30 {
+				all = append(all, file(fmt.Sprintf("%02d.egg-info", i), ""))
+			}
+			return all
+		}()}, nil, func() (all []string) {
+			for i := range 20 {
+				all = append(all, fmt.Sprintf("%02d.egg-info is damaged: it may list more packages", i))
+			}
+			return append(all, "10 more files could not be read")
+		}()},
 		"a name to run the log": {layers{{file("node_modules/a\n::error::b/package.json", "")}}, nil, []string{`"node_modules/a\n::error::b/package.json" is damaged: it may list more packages`}},
 		"what is no name": {layers{{
 			file("node_modules/a/package.json", `{"name": "a\n::error::b", "version": "1"}`),
 			file(status, stanza(strings.Repeat("a", 257), "1")+stanza("a", "1\u202e")+stanza("a", "1\xff")+stanza("b", "1")),
 			file("x.egg-info", "Name: x\nVersion: 1\x1b[31m\n"),
 		}}, []string{"pkg:deb/linux/b@1?arch=amd64"}, []string{
-			`"node_modules/a/package.json" lists 1 packages that are left out, as no package has such a name or version`,
-			`"var/lib/dpkg/status" lists 3 packages that are left out, as no package has such a name or version`,
-			`"x.egg-info" lists 1 packages that are left out, as no package has such a name or version`,
+			`node_modules/a/package.json lists 1 packages that are left out, as no package has such a name or version`,
+			`var/lib/dpkg/status lists 3 packages that are left out, as no package has such a name or version`,
+			`x.egg-info lists 1 packages that are left out, as no package has such a name or version`,
 		}},
+		"a distribution that is a quote": {layers{{file(release, "ID=\"\nVERSION_ID=1\n = \" \nVERSION_CODENAME=\"\""), file(status, stanza("a", "1"))}}, []string{"pkg:deb/linux/a@1?arch=amd64&distro=1"}, nil},
+		// The library panics at what it takes for a single quote.
+		"a distribution that is no text": {layers{{file(release, "ID=\"\u00a0"), file(status, stanza("a", "1")), python("x", "1")}}, []string{"pkg:pypi/x@1"}, []string{`var/lib/dpkg/status is damaged: it may list more packages`}},
 		"a long distribution": {layers{{file(release, "ID="+strings.Repeat("a", 2000)), file(status, stanza("a", "1"))}}, nil,
-			[]string{`"var/lib/dpkg/status" lists 1 packages that are left out, as no package has such a name or version`}},
+			[]string{`var/lib/dpkg/status lists 1 packages that are left out, as no package has such a name or version`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -292,7 +309,7 @@ func TestSBOMErrors(t *testing.T) {
 func FuzzSBOM(f *testing.F) {
 	for _, text := range []string{
 		stanza("a", "1"), debian, "P:a\nV:1\n\nP:b\nV:2", "Name: x\nVersion: 1\n", `{"name": "a", "version": "1", "author": "A <a@example.com>"}`,
-		`{"name": "@a/b/c", "version": "", "maintainers": [null]}`, "Package: a\nStatus: x y installed\nVersion: 1\nSource: (\n", "\x00\n\n:\n",
+		`{"name": "@a/b/c", "version": "", "maintainers": [null]}`, "=\"", "Package: a\nStatus: x y installed\nVersion: 1\nSource: (\n", "\x00\n\n:\n",
 	} {
 		f.Add(text)
 	}

@@ -18,7 +18,7 @@ import (
 
 // inProcess is a builder in this process, which has built the scenario once before.
 func (s settings) inProcess(ctx context.Context, c scenario) (func(string) error, func() error, error) {
-	registries, err := registry.New(registry.Options{Keychain: authn.DefaultKeychain})
+	registries, err := registry.New(registry.Options{Keychain: authn.DefaultKeychain, PlainHTTP: []string{s.registry}})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -114,9 +114,9 @@ func nothing() error { return nil }
 // arguments are those of this project's program for a scenario: image for one bundle, publish for a hub of several.
 func (s settings) arguments(c scenario, isolation, to string) []string {
 	if c.bundles == 1 {
-		return []string{"image", "--isolation", isolation, c.bundle(0), to + "/0"}
+		return []string{"image", "--isolation", isolation, "--plain-http", s.registry, c.bundle(0), to + "/0"}
 	}
-	return []string{"publish", "--isolation", isolation, "--registry", s.registry, "--namespace", strings.TrimPrefix(to, s.registry+"/"),
+	return []string{"publish", "--isolation", isolation, "--registry", s.registry, "--plain-http", s.registry, "--namespace", strings.TrimPrefix(to, s.registry+"/"),
 		"--required-approvals", "0", "--jobs", strconv.Itoa(parallel), "executors"}
 }
 

@@ -55,7 +55,7 @@ type Entry struct {
 	Avatar        string   `json:"avatar,omitempty"`
 	Platform      []string `json:"platform,omitempty"`
 	// Image is the image's name without a tag, such as jinahub/pod.encoder.awesomeencoder; empty where the bundle makes none.
-	Image string `json:"image"`
+	Image string `json:"image,omitempty"`
 	// Published are where this version is to be had, one a registry; empty where no registry has it.
 	Published []Publication `json:"published"`
 }

@@ -55,7 +55,7 @@ func run(mode string) func(context.Context, []string, Environment) (int, error) 
 		if err := tell(result, r, e); err != nil {
 			return Wrong, errors.Join(runErr, err)
 		}
-		if e.inActions() {
+		if e.inActions() && r.Inputs.Mode != input.Summary {
 			announce(ctx, result, r, e)
 		}
 		switch {

@@ -128,6 +128,7 @@ func (a action) run(t *testing.T) outcome {
 	inputs := declaredInputs(t)
 	// Without a token no approval can be asked for.
 	inputs["required-approvals"] = "0"
+	inputs["plain-http"] = registry(t)
 	maps.Copy(inputs, a.inputs)
 	env := []string{
 		"TMPDIR=" + temp, "RA_KEEP=1", "RA_OWNER=" + workspaceOwner,

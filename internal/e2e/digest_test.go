@@ -60,7 +60,7 @@ func TestSameDigest(t *testing.T) {
 			t.Run(m.name, func(t *testing.T) {
 				t.Parallel()
 				namespace := newNamespace()
-				status, log := m.run(t, workspace, []string{"publish", "--registry", registry(t), "--namespace", namespace, "--required-approvals", "0", b.path()})
+				status, log := m.run(t, workspace, []string{"publish", "--registry", registry(t), "--namespace", namespace, "--plain-http", registry(t), "--required-approvals", "0", b.path()})
 				if status != 0 {
 					t.Fatalf("exit status %d\n%s", status, log)
 				}

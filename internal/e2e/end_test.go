@@ -53,7 +53,7 @@ func TestEnd(t *testing.T) {
 				t.Parallel()
 				h, path, _ := endlessHub(t)
 				container := fmt.Sprintf("e2e-%08x", rand.Uint32())
-				a := start(t, exec.Command("docker", p.dockerRun(t, h.dir, []string{"--name", container}, []string{"build", "--isolation", p.input, path})...))
+				a := start(t, exec.Command("docker", p.dockerRun(t, h.dir, []string{"--name", container}, []string{"build", "--isolation", p.input, "--plain-http", registry(t), path})...))
 				a.expect(t, endlessRuns)
 				expectIsolation(t, a.output(), p)
 				if besides, expected := events.besides(container), p.isolation == "sibling"; (len(besides) == 1) != expected {
@@ -84,7 +84,7 @@ func TestEndAtTerminal(t *testing.T) {
 			t.Parallel()
 			h, path, sleeper := endlessHub(t)
 			temp := t.TempDir()
-			cmd := exec.Command(binary, "build", "--isolation", "sandbox", path)
+			cmd := exec.Command(binary, "build", "--isolation", "sandbox", "--plain-http", registry(t), path)
 			cmd.Dir = h.dir
 			cmd.Env = append(plainEnvironment(), "TMPDIR="+temp, "XDG_CACHE_HOME="+t.TempDir())
 			a := start(t, cmd)

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func newIsolations(t *testing.T, b buildkit) []isolation {
 
 // imageArgs are the arguments of the command that builds a directory and pushes the image.
 func imageArgs(isolation, dir, reference string, buildArgs []string) []string {
-	args := []string{"image", "--isolation", isolation}
+	args := []string{"image", "--isolation", isolation, "--plain-http", os.Getenv("E2E_REGISTRY")}
 	if len(buildArgs) > 0 {
 		args = append(args, "--build-args", strings.Join(buildArgs, "\n"))
 	}

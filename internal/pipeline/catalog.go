@@ -41,7 +41,7 @@ func (r *Run) catalogue(ctx context.Context, mode input.Mode) error {
 	if mode != input.Publish && mode != input.Summary {
 		return nil
 	}
-	err = r.lookUp(ctx, bundles)
+	err = r.lookUp(ctx, mode, bundles)
 	if err == nil && (mode == input.Summary || r.selects()) {
 		err = r.pushCatalog(ctx)
 	}
@@ -69,11 +69,12 @@ func (r *Run) imageName(b *hub.Bundle) string {
 	return strings.TrimPrefix(targets[0].Repository.Name(), name.DefaultRegistry+"/")
 }
 
-// lookUp fills in what the registries hold: of the bundles of this run it is known, of the others it is asked.
-func (r *Run) lookUp(ctx context.Context, bundles []*hub.Bundle) error {
+// lookUp fills in what the registries hold: of the bundles that this run has published it is known, of the others it is
+// asked. What other jobs' reports claim is not believed.
+func (r *Run) lookUp(ctx context.Context, mode input.Mode, bundles []*hub.Bundle) error {
 	known := map[string][]report.Publication{}
 	for _, b := range r.report.Bundles {
-		if len(b.Published) == len(r.Inputs.Registries) {
+		if mode == input.Publish && len(b.Published) == len(r.Inputs.Registries) {
 			known[b.Path] = b.Published
 		}
 	}

@@ -43,9 +43,7 @@ func (w *work) referrers(ctx context.Context, img *builder.Image) ([]*artifact.A
 		return nil, err
 	}
 	annotations := map[string]string{"org.opencontainers.image.created": w.labels(w.tree)["org.opencontainers.image.created"]}
-	facts := catalog.Of(w.bundle)
-	facts.Image = w.imageName(w.bundle)
-	data, err := json.MarshalIndent(facts, "", "  ")
+	data, err := json.MarshalIndent(catalog.Of(w.bundle), "", "  ")
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (p *Publisher) Document(ctx context.Context, tag name.Tag, a *artifact.Arti
 		return false, err
 	}
 	for round := range rounds {
-		if err := pause(ctx, round); err != nil {
+		if err := pause(ctx, time.Duration(max(0, round-1))*100*time.Millisecond); err != nil {
 			return false, err
 		}
 		there, err := p.Registry.Get(ctx, tag)

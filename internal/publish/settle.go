@@ -28,11 +28,13 @@ type change struct {
 //
 // A registry cannot compare and set a tag in one step. So each run compares, writes, and reads back; of two that write the
 // version's tag at the same time the last one wins, and the other takes what it wrote for its own, if it is from the same
-// tree. As whoever writes last also reads last, what stays is one image under one version, and the moving tags on it.
+// tree. As whoever writes last also reads last, what stays is one image under one version, and the moving tags on it. Who
+// has written the version's tag reads it once more a little later, so that it does not tell of an image that is replaced.
 func (p *Publisher) settle(ctx context.Context, t Target, r Release, ours v1.Hash) (Result, error) {
 	result := Result{Digest: ours}
+	var written time.Time
 	for round := range rounds {
-		if err := pause(ctx, round); err != nil {
+		if err := pause(ctx, time.Duration(max(0, round-1))*100*time.Millisecond); err != nil {
 			return result, err
 		}
 		state, err := p.Look(ctx, t)
@@ -43,6 +45,7 @@ func (p *Publisher) settle(ctx context.Context, t Target, r Release, ours v1.Has
 			if err := p.set(ctx, t, t.Reference().TagStr(), r.Image); err != nil {
 				return result, err
 			}
+			written = time.Now()
 			continue
 		}
 		if state.Digest == ours {
@@ -57,8 +60,15 @@ func (p *Publisher) settle(ctx context.Context, t Target, r Release, ours v1.Has
 			return result, err
 		}
 		result.Tags = held
-		if len(changes) == 0 {
+		if len(changes) == 0 && written.IsZero() {
 			return result, nil
+		}
+		if len(changes) == 0 {
+			if err := pause(ctx, p.Registry.Grace()-time.Since(written)); err != nil {
+				return result, err
+			}
+			written = time.Time{}
+			continue
 		}
 		if err := p.apply(ctx, t, changes); err != nil {
 			return result, err
@@ -71,7 +81,7 @@ func (p *Publisher) settle(ctx context.Context, t Target, r Release, ours v1.Has
 // image.
 func (p *Publisher) Complete(ctx context.Context, t Target, state State) ([]string, error) {
 	for round := range rounds {
-		if err := pause(ctx, round); err != nil {
+		if err := pause(ctx, time.Duration(max(0, round-1))*100*time.Millisecond); err != nil {
 			return nil, err
 		}
 		changes, held, err := p.changes(ctx, t, state, false)
@@ -101,15 +111,12 @@ func unsettled(t Target) error {
 	return fmt.Errorf("set the tags of %s: they keep changing; another run sets them otherwise: run this job again when it is done", t.Repository.Name())
 }
 
-// pause gives a registry that shows what was written a little later the time to do so.
-func pause(ctx context.Context, round int) error {
-	if round < 2 { // the first round finds what to set, the second finds it set
-		return nil
-	}
+// pause waits: a registry may show what was written a little later.
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(time.Duration(round-1) * 100 * time.Millisecond):
+	case <-time.After(d):
 		return nil
 	}
 }

@@ -29,11 +29,14 @@ type Pace struct {
 	Answer time.Duration
 	// Commit is how long a blob may stand still: a registry copies a large one before it answers.
 	Commit time.Duration
+	// Grace is how long after a version's tag was written it is read once more: another run that saw none a moment before may
+	// have written it since.
+	Grace time.Duration
 }
 
 // DefaultPace is that of a run: a registry that is away for a minute or two fails nothing, and one that is away for longer
 // does not keep a runner busy.
-var DefaultPace = Pace{First: 500 * time.Millisecond, Most: 20 * time.Second, Total: 3 * time.Minute, Answer: time.Minute, Commit: 5 * time.Minute}
+var DefaultPace = Pace{First: 500 * time.Millisecond, Most: 20 * time.Second, Total: 3 * time.Minute, Answer: time.Minute, Commit: 5 * time.Minute, Grace: time.Second}
 
 // refusals is how often a token may be refused that was made for the request: the registry's clock, or that of the server
 // that makes the tokens, may be seconds off.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -60,6 +61,9 @@ func New(o Options) (*Client, error) {
 	c.pusher, err = remote.NewPusher(append(c.options(context.Background()), remote.WithRetryBackoff(once))...)
 	return c, err
 }
+
+// Grace is the pace's.
+func (c *Client) Grace() time.Duration { return c.pace.Grace }
 
 // once has the library ask once for what the client asks for again itself.
 var once = remote.Backoff{Steps: 1}
