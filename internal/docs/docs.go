@@ -63,7 +63,7 @@ func Sections(project fs.FS) (map[string]string, error) {
 	if sections["rules"], err = rules(project); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"check", "publish", "code-scanning"} {
+	for _, name := range []string{"check", "publish", "fan-out", "code-scanning"} {
 		data, err := fs.ReadFile(project, ".github/examples/"+name+".yml")
 		if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -39,11 +40,25 @@ type Pace struct {
 var DefaultPace = Pace{First: 500 * time.Millisecond, Most: 20 * time.Second, Total: 3 * time.Minute, Answer: time.Minute, Commit: 5 * time.Minute, Grace: time.Second}
 
 // refusals is how often a token may be refused that was made for the request: the registry's clock, or that of the server
-// that makes the tokens, may be seconds off.
-const refusals = 4
+// that makes the tokens, may be seconds off, and several requests wait for one token to be old enough.
+var refusals = map[verdict]int{unsaid: 5, invalid: 8, insufficient: 1}
+
+// verdict is what a registry says of the token that it refuses.
+type verdict int32
+
+const (
+	unsaid verdict = iota
+	// invalid is a token that is expired, or not yet valid.
+	invalid
+	// insufficient is one that does not allow what was asked for: another would not either.
+	insufficient
+)
 
 // attempt is what is learned of a registry while it is asked for something.
-type attempt struct{ wait atomic.Int64 }
+type attempt struct {
+	wait  atomic.Int64
+	token atomic.Int32 // a verdict
+}
 
 type attemptKey struct{}
 
@@ -77,7 +92,7 @@ func (c *Client) retry(ctx context.Context, repository name.Repository, do func(
 		again := passing(last)
 		if tokenRefused(last) {
 			refused++
-			again = refused < refusals
+			again = refused < refusals[verdict(a.token.Load())]
 		}
 		wait := time.Duration(a.wait.Load())
 		switch {
@@ -130,8 +145,18 @@ func passing(err error) bool {
 	}
 	var unknown *net.DNSError
 	var certificate *tls.CertificateVerificationError
+	return !(errors.As(err, &unknown) && unknown.IsNotFound) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.As(err, &certificate) && !keptToTLS(err)
+}
+
+// keptToTLS reports our own refusal. The library asks a host that looks private by TLS and then without, and tells of both:
+// a fault of the first is not final because the second is refused.
+func keptToTLS(err error) bool {
 	var plain *PlainHTTPError
-	return !(errors.As(err, &unknown) && unknown.IsNotFound) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.As(err, &certificate) && !errors.As(err, &plain)
+	if !errors.As(err, &plain) {
+		return false
+	}
+	var first *url.Error
+	return !errors.As(err, &first) || errors.As(first, &plain) || errors.Is(first, http.ErrSchemeMismatch)
 }
 
 // lostUpload reports that a registry has forgotten an upload that it let begin, or misses a blob that it has taken: both

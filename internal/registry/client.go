@@ -80,7 +80,7 @@ type session struct {
 	mutex sync.Mutex
 	// transport has logged in; nil before that.
 	transport http.RoundTripper
-	// writes reports that it has done so as one who may write.
+	// writes reports that it has done so as one who may write, or as nobody: more is not to be had.
 	writes bool
 }
 
@@ -95,8 +95,8 @@ func (c *Client) session(repository name.Repository) *session {
 	return s
 }
 
-// open logs in, where that was not done before, as one who reads or one who writes, and tells as which: nobody but who has
-// credentials can be the second.
+// open logs in, where that was not done before, as one who reads or one who writes, and tells as which: who has no
+// credentials is both.
 func (s *session) open(ctx context.Context, c *Client, repository name.Repository, writes bool) (http.RoundTripper, bool, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -108,7 +108,10 @@ func (s *session) open(ctx context.Context, c *Client, repository name.Repositor
 		return nil, writes, err
 	}
 	scope := transport.PullScope
-	if writes && credentials != authn.Anonymous {
+	switch {
+	case credentials == authn.Anonymous:
+		writes = true // nobody gets more by logging in again
+	case writes:
 		scope = transport.PushScope
 	}
 	t, err := transport.NewWithContext(ctx, repository.Registry, credentials, transport.NewUserAgent(c.transport, agent), []string{repository.Scope(scope)})

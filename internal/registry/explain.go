@@ -24,10 +24,10 @@ func hint(repository name.Repository, err error) string {
 	var plain *PlainHTTPError
 	host := repository.RegistryStr()
 	switch {
-	case errors.As(err, &plain):
-		return "" // says it itself
 	case errors.As(err, &certificate):
 		return fmt.Sprintf("check that the input registry names the right registry (%s), and write the certificate of its authority, in PEM, into the input registry-ca", host)
+	case errors.As(err, &plain):
+		return "" // says it itself
 	case !errors.As(err, &answer):
 		return fmt.Sprintf("check that the input registry names a registry that this runner reaches (%s)", host)
 	}

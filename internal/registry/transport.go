@@ -5,11 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -18,7 +18,7 @@ import (
 // newTransport is the library's default transport, that trusts the CA too and keeps to TLS.
 func newTransport(o Options) (http.RoundTripper, error) {
 	t := remote.DefaultTransport.(*http.Transport).Clone()
-	t.ResponseHeaderTimeout = o.Pace.Commit
+	t.ResponseHeaderTimeout = o.Pace.Commit + o.Pace.Answer // later than the watch over an upload, which says it better
 	if len(o.CA) > 0 {
 		roots, err := x509.SystemCertPool()
 		if err != nil {
@@ -57,7 +57,12 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	case !named && r.URL.Scheme == "http" && !loopback(r.URL.Hostname()):
 		return nil, &PlainHTTPError{Host: r.URL.Host}
 	}
-	return g.inner.RoundTrip(r)
+	answer, err := g.inner.RoundTrip(r)
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/" && !loopback(r.URL.Hostname()) {
+		return nil, &PlainHTTPError{Host: r.URL.Host} // it knows plain HTTP alone
+	}
+	return answer, err
 }
 
 // loopback reports whether a host is this machine, whatever a name server says.
@@ -69,18 +74,35 @@ func loopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// listening takes note of how long a registry asks to be left alone, for the attempt that the request belongs to.
+// listening takes note of how long a registry asks to be left alone, and of what it says of a token, for the attempt that the
+// request belongs to.
 type listening struct{ inner http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (l *listening) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := l.inner.RoundTrip(r)
-	if err == nil && (answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusServiceUnavailable) {
-		if a, ok := r.Context().Value(attemptKey{}).(*attempt); ok {
-			a.wait.Store(int64(retryAfter(answer.Header.Get("Retry-After"), time.Now())))
-		}
+	a, ok := r.Context().Value(attemptKey{}).(*attempt)
+	if err != nil || !ok {
+		return answer, err
+	}
+	switch answer.StatusCode {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		a.wait.Store(int64(retryAfter(answer.Header.Get("Retry-After"), time.Now())))
+	case http.StatusUnauthorized:
+		a.token.Store(int32(refusal(answer.Header.Get("WWW-Authenticate"))))
 	}
 	return answer, err
+}
+
+// refusal reads the error code of a challenge (RFC 6750, section 3.1).
+func refusal(challenge string) verdict {
+	switch {
+	case strings.Contains(challenge, `error="invalid_token"`):
+		return invalid
+	case strings.Contains(challenge, `error="insufficient_scope"`):
+		return insufficient
+	}
+	return unsaid
 }
 
 // retryAfter reads the header's two forms (RFC 9110, section 10.2.3); 0 is none.
@@ -92,10 +114,4 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return max(0, at.Sub(now))
 	}
 	return 0
-}
-
-// timedOut reports whether a connection took too long.
-func timedOut(err error) bool {
-	var slow net.Error
-	return errors.As(err, &slow) && slow.Timeout()
 }

@@ -14,7 +14,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,8 +58,16 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	// There is memory to spare, and thousands of publications wait for the processors.
+	debug.SetGCPercent(lavish)
+	if err := os.Setenv("GOGC", strconv.Itoa(lavish)); err != nil { // for what is started: publications, and the registry
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
+
+// lavish is how many percent the memory may grow before garbage is collected.
+const lavish = 800
 
 // The credentials that the proxy asks for.
 const user, password = "ada", "secret"
@@ -71,7 +81,7 @@ var pace = client.Pace{First: 20 * time.Millisecond, Most: 200 * time.Millisecon
 // run publishes all bundles of the hub, as on main.
 func (p publish) run(ctx context.Context) (*report.Report, error) {
 	inputs, err := input.Read(map[string]string{
-		"mode": "publish", "bundles": "all", "registry": p.Registry, "namespace": p.Namespace, "username": user, "password": password, "isolation": "sandbox",
+		"mode": "publish", "bundles": "all", "registry": p.Registry, "plain-http": p.Registry, "namespace": p.Namespace, "username": user, "password": password, "isolation": "sandbox",
 		"required-approvals": "0", "usage-tests": "off", "tags": p.Tags,
 	}, func(string) string { return "" })
 	if err != nil {
@@ -200,8 +210,12 @@ func newNamespace(t testing.TB, registry string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pusher, err := remote.NewPusher()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tag := range []string{"1.0.0", "latest", "1"} {
-		if err := remote.Push(repository.Tag(tag), older); err != nil {
+		if err := pusher.Push(t.Context(), repository.Tag(tag), older); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -233,22 +247,25 @@ var repositories = []string{"catalog", "pod.crafter.firstcrafter", "pod.encoder.
 func (w *world) tags(t testing.TB) string {
 	t.Helper()
 	var all []string
+	puller, err := remote.NewPuller()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range repositories {
 		repository, err := name.NewRepository(w.registry + "/" + w.Namespace + "/" + r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		listed, err := remote.List(repository)
+		listed, err := puller.List(t.Context(), repository)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, tag := range listed {
-			img, err := remote.Image(repository.Tag(tag))
-			if r == "catalog" && err == nil {
-				all = append(all, fmt.Sprintf("%s:%s %s", r, tag, w.content(t, img)))
+			if r == "catalog" {
+				all = append(all, fmt.Sprintf("%s:%s %s", r, tag, w.content(t, puller, repository.Tag(tag))))
 				continue
 			}
-			d, err := remote.Head(repository.Tag(tag))
+			d, err := puller.Head(t.Context(), repository.Tag(tag))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,8 +277,16 @@ func (w *world) tags(t testing.TB) string {
 }
 
 // content is the catalog without the names of its registry and namespace.
-func (w *world) content(t testing.TB, img v1.Image) string {
+func (w *world) content(t testing.TB, puller *remote.Puller, tag name.Tag) string {
 	t.Helper()
+	d, err := puller.Get(t.Context(), tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := d.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
 	layers, err := img.Layers()
 	if err != nil || len(layers) != 1 {
 		t.Fatalf("the catalog has %d layers, %v", len(layers), err)
