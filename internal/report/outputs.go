@@ -2,7 +2,9 @@ package report
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sethvargo/go-githubactions"
 
@@ -15,7 +17,7 @@ type Output struct{ Name, About string }
 // Outputs are the action's outputs in the order of the README.
 var Outputs = []Output{
 	{"bundles", "JSON list of the selected bundles' paths."},
-	{"matrix", "JSON for `strategy.matrix`: `{\"include\":[{\"bundle\",\"name\",\"version\",\"image\"}]}`."},
+	{"matrix", "JSON for `strategy.matrix`: `{\"include\":[{\"bundle\",\"name\",\"version\",\"image\"}]}`; of more than 256 bundles, several a job."},
 	{"published", "JSON list: `{\"bundle\",\"image\",\"version\",\"digest\",\"tags\":[…],\"existed\":bool}`."},
 	{"failed", "JSON list of the paths of the bundles that failed."},
 	{"errors", "How many errors were found."},
@@ -32,15 +34,43 @@ type matrixEntry struct {
 	Image   string `json:"image"`
 }
 
+// maxJobs is how many jobs GitHub makes of a matrix at the most
+// (https://docs.github.com/en/actions/reference/limits).
+const maxJobs = 256
+
+// matrix has a job a bundle. Where these are too many, a job has several bundles: their paths are a JSON list then, as the
+// input bundles takes them, and what else it says is that of each, separated by commas.
+func matrix(bundles []*Bundle) ([]matrixEntry, error) {
+	entries := []matrixEntry{}
+	for some := range slices.Chunk(bundles, max(1, (len(bundles)+maxJobs-1)/maxJobs)) {
+		var paths, names, versions, images []string
+		for _, b := range some {
+			paths, names, versions, images = append(paths, b.Path), append(names, b.Name), append(versions, b.Version), append(images, b.Image)
+		}
+		path := paths[0]
+		if len(paths) > 1 {
+			list, err := json.Marshal(paths)
+			if err != nil {
+				return nil, err
+			}
+			path = string(list)
+		}
+		entries = append(entries, matrixEntry{path, strings.Join(names, ", "), strings.Join(versions, ", "), strings.Join(images, ", ")})
+	}
+	return entries, nil
+}
+
 // Values are the outputs' values by name, each one line; the report's path is the caller's.
 func (r *Report) Values() (map[string]string, error) {
-	matrix := struct {
-		Include []matrixEntry `json:"include"`
-	}{[]matrixEntry{}}
+	var bundles []*Bundle
 	for _, b := range r.Bundles {
 		if b.Status != Removed {
-			matrix.Include = append(matrix.Include, matrixEntry{b.Path, b.Name, b.Version, b.Image})
+			bundles = append(bundles, b)
 		}
+	}
+	entries, err := matrix(bundles)
+	if err != nil {
+		return nil, err
 	}
 	all := r.All()
 	outputs := map[string]string{
@@ -48,7 +78,7 @@ func (r *Report) Values() (map[string]string, error) {
 		"warnings": strconv.Itoa(finding.Count(all, finding.Warning)),
 	}
 	for name, value := range map[string]any{
-		"bundles": r.Paths(Checked, Built, Published, Unchanged, Failed), "matrix": matrix, "published": r.Publications(), "failed": r.Paths(Failed),
+		"bundles": r.Paths(Checked, Built, Published, Unchanged, Failed), "matrix": map[string]any{"include": entries}, "published": r.Publications(), "failed": r.Paths(Failed),
 	} {
 		text, err := json.Marshal(value)
 		if err != nil {
