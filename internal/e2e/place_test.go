@@ -80,7 +80,8 @@ func (p place) runnerEnvironment(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = run ]; then shift; set -- run %s \"$@\"; fi\nexec %s \"$@\"\n", strings.Join(p.options, " "), real)
+	// Not sh: Debian's loses variables whose names have a dash, as those of inputs have.
+	script := fmt.Sprintf("#!/bin/bash\nif [ \"$1\" = run ]; then shift; set -- run %s \"$@\"; fi\nexec %s \"$@\"\n", strings.Join(p.options, " "), real)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
