@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -98,8 +99,11 @@ func (r *Run) lookUp(ctx context.Context, mode input.Mode, bundles []*hub.Bundle
 		group.Go(func() error {
 			for _, target := range targets {
 				state, err := r.publisher.Look(ctx, target)
-				if err != nil || !state.Exists {
+				if err != nil {
 					return err
+				}
+				if !state.Exists {
+					continue
 				}
 				tags, err := r.publisher.Tags(ctx, target, state)
 				if err != nil {
@@ -113,7 +117,7 @@ func (r *Run) lookUp(ctx context.Context, mode input.Mode, bundles []*hub.Bundle
 	return group.Wait()
 }
 
-// pushCatalog pushes the catalog into each of the registries.
+// pushCatalog pushes the catalog into each of the registries. What one of them refuses the others get.
 func (r *Run) pushCatalog(ctx context.Context) error {
 	data, err := r.Catalog.JSON()
 	if err != nil {
@@ -130,6 +134,7 @@ func (r *Run) pushCatalog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, registry := range r.Inputs.Registries {
 		repository, err := r.repository(registry, catalogRepository)
 		if err != nil {
@@ -139,14 +144,14 @@ func (r *Run) pushCatalog(ctx context.Context) error {
 		set, err := r.publisher.Document(ctx, tag, a, r.created)
 		switch {
 		case err != nil:
-			return err
+			failed = append(failed, err)
 		case set:
 			r.Log.Printf("The hub's catalog is %s.", familiar(tag))
 		default:
 			r.Log.Printf("%s is of a later commit, and stays.", familiar(tag))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // WriteCatalog leaves the catalog in the workspace, and returns its path there.

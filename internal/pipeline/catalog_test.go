@@ -262,6 +262,27 @@ func TestCatalogOfAnUnapprovedBundle(t *testing.T) {
 	expectCatalog(t, s.catalog(t, "jinahub"), "First 0.1.0")
 }
 
+// TestCatalogOfTwoRegistries: it says where a version is to be had, and goes to each registry that takes it.
+func TestCatalogOfTwoRegistries(t *testing.T) {
+	t.Parallel()
+	h, r := newTimed(t)
+	lacking, having := newWatched(t), newWatched(t)
+	head := r.Commit(t, bundle("First", "0.1.0"))
+	having.put(t, "pod.encoder.first", "0.1.0", h.treeOf("executors/encoders/First"), "0.1.0", "latest")
+	// Nobody approves, so that nothing is built.
+	given := map[string]string{"registry": lacking.host + "," + having.host, "required-approvals": "1"}
+	expect(t, h.publish(pushed("", head), given), "First failed publish/approval")
+	for _, s := range []*watched{lacking, having} {
+		expectCatalog(t, s.catalog(t, "jinahub"), having.line(t, "First", "0.1.0"))
+	}
+	lacking.become(faults["one may read only"])
+	next := r.Commit(t, historytest.Files{"executors/encoders/First/encode": "1"})
+	h.publish(pushed(head, next), given)
+	if a, b := lacking.catalog(t, "jinahub"), having.catalog(t, "jinahub"); a.Revision != head || b.Revision != next {
+		t.Errorf("the catalogs are of %s and %s", a.Revision, b.Revision)
+	}
+}
+
 // TestCatalogCannotBePushed: that is a finding, which fails the run and names the registry; the images are published.
 func TestCatalogCannotBePushed(t *testing.T) {
 	t.Parallel()

@@ -171,8 +171,8 @@ func TestMissingOfBundlesThatDidNotChange(t *testing.T) {
 	expect(t, result, "GoodEncoder checked; Other checked")
 }
 
-// TestMissingCannotBeTold: a registry that does not say what it has ends the run, which would else publish nothing and
-// look as if nothing were missing.
+// TestMissingCannotBeTold: a registry that does not say what it has fails the run, which would else publish nothing and
+// look as if nothing were missing. Where another one does say it, that one gets what it lacks.
 func TestMissingCannotBeTold(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
@@ -190,12 +190,25 @@ func TestMissingCannotBeTold(t *testing.T) {
 				w.put(t, encoderImage, "0.1.0", h.treeOf(encoderPath), "0.1.0", "latest")
 			}
 			ill.become(fault)
-			_, result, err := h.do(pushed("", head), map[string]string{"registry": well.host + "," + ill.host, "bundles": "missing", "mode": "publish"})
+			_, result, err := h.do(pushed("", head), map[string]string{"registry": ill.host, "bundles": "missing", "mode": "publish"})
 			if err == nil || !strings.Contains(err.Error(), ill.host) || result.Error != err.Error() {
 				t.Errorf("got the error %v, and %q in the report; want it to name %s", err, result.Error, ill.host)
 			}
 			if len(result.Bundles) > 0 {
 				t.Errorf("the bundles are %q", result.Paths())
+			}
+			for _, registries := range []string{well.host + "," + ill.host, ill.host + "," + well.host} {
+				run, result, err := h.do(pushed("", head), map[string]string{"registry": registries, "bundles": "missing", "mode": "publish"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				expect(t, result, "GoodEncoder failed publish/failed")
+				if f := errorOf(t, result.Bundles[0], "publish/failed"); !run.Failed() || !strings.Contains(f.Message, ill.host) {
+					t.Errorf("it failed: %t; the finding does not name %s: %s", run.Failed(), ill.host, f.Message)
+				}
+				if p := result.Publications(); len(p) != 1 || !strings.HasPrefix(p[0].Image, well.host) {
+					t.Errorf("published is %+v", p)
+				}
 			}
 		})
 	}

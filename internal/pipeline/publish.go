@@ -53,7 +53,8 @@ func familiar(tag name.Tag) string {
 	return strings.TrimPrefix(tag.Name(), name.DefaultRegistry+"/")
 }
 
-// missing are the bundles whose version a registry lacks, or has without all of its tags: a run has died there.
+// missing are the bundles whose version a registry lacks, or has without all of its tags: a run has died there. A registry
+// that cannot be asked may lack it, and keeps the others from nothing; where none can be asked, that is an error.
 func (r *Run) missing(ctx context.Context, bundles []*hub.Bundle) ([]*hub.Bundle, error) {
 	lacks := make([]bool, len(bundles))
 	group, ctx := errgroup.WithContext(ctx)
@@ -65,6 +66,7 @@ func (r *Run) missing(ctx context.Context, bundles []*hub.Bundle) ([]*hub.Bundle
 			continue
 		}
 		group.Go(func() error {
+			unasked := 0
 			for _, target := range targets {
 				state, err := r.publisher.Look(ctx, target)
 				complete := false
@@ -72,7 +74,9 @@ func (r *Run) missing(ctx context.Context, bundles []*hub.Bundle) ([]*hub.Bundle
 					complete, err = r.publisher.IsComplete(ctx, target, state)
 				}
 				if err != nil {
-					return err
+					if unasked++; unasked == len(targets) {
+						return err
+					}
 				}
 				lacks[i] = lacks[i] || !complete
 			}

@@ -98,7 +98,7 @@ func (p *Publisher) Complete(ctx context.Context, t Target, state State) ([]stri
 // IsComplete reports whether all tags of a version that is there name what they should.
 func (p *Publisher) IsComplete(ctx context.Context, t Target, state State) (bool, error) {
 	changes, _, err := p.changes(ctx, t, state, false)
-	return len(changes) == 0, err
+	return err == nil && len(changes) == 0, err
 }
 
 // Tags are those that name the image of a version that is there.

@@ -90,7 +90,7 @@ func TestKilled(t *testing.T) {
 				k := killer{at: n}
 				w := newWorld(t, registry, dir, head, place(k.hook))
 				defer w.server.Close()
-				if err := k.run(t.Context(), w); err != nil {
+				if err := k.run(t.Context(), w, t.TempDir()); err != nil {
 					t.Error(err)
 				}
 				if !k.killed() {
@@ -153,8 +153,9 @@ func (k *killer) killed() bool {
 }
 
 // run publishes in a process of its own, to the end that it comes to.
-func (k *killer) run(ctx context.Context, w *world) error {
+func (k *killer) run(ctx context.Context, w *world, temp string) error {
 	c := w.command(ctx)
+	c.Env = append(c.Env, "TMPDIR="+temp) // who is killed does not tidy up
 	k.mutex.Lock()
 	err := c.Start()
 	k.process = c
