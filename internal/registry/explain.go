@@ -48,5 +48,5 @@ func hint(repository name.Repository, err error) string {
 
 // denied is what else may be wrong at a registry that refuses.
 var denied = map[string]string{
-	"ghcr.io": "; a job's own token needs `packages: write`, and a package that was made by hand must give this repository access to it (Package settings, Manage Actions access)",
+	"ghcr.io": "; a job's own token needs `packages: write`, and a package that was made by hand must give this repository access to it (Package settings, Manage Actions access); what is pushed for the first time is private until it is made public there, so that nobody else can pull it",
 }

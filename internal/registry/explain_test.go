@@ -33,7 +33,7 @@ func TestExplain(t *testing.T) {
 		"401":                    {here, status(401), "; " + token + here + " and may push to hub/pod"},
 		"403":                    {here, status(403), "; " + token + here + " and may push to hub/pod"},
 		"401, Docker Hub":        {hub, status(401), "; " + token + hub + " and may push to hub/pod"},
-		"403, GitHub":            {github, status(403), "; " + token + github + " and may push to hub/pod; a job's own token needs `packages: write`, and a package that was made by hand must give this repository access to it (Package settings, Manage Actions access)"},
+		"403, GitHub":            {github, status(403), "; " + token + github + " and may push to hub/pod; a job's own token needs `packages: write`, and a package that was made by hand must give this repository access to it (Package settings, Manage Actions access); what is pushed for the first time is private until it is made public there, so that nobody else can pull it"},
 		"404":                    {here, status(404), "; many registries (Amazon's, Google's, Harbor) want a repository or project to be made before the first push: make one for hub/pod, and check the input namespace"},
 		"429":                    {here, status(429), "; the registry limits how often it answers: run this job again later, or log in"},
 		"429, Docker Hub":        {hub, status(429), "; Docker Hub limits how often it answers an account, and an address that nobody has logged in from (https://docs.docker.com/docker-hub/usage/): write username and password, or run this job again later"},
