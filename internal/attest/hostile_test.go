@@ -13,8 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/jina/hub-publish/internal/attest"
+	"github.com/jina/hub-publish/internal/frugal"
 )
 
 // What an SBOM of a hostile image may take. What takes a file at its word takes all memory that there is, and what grows with
@@ -33,49 +32,6 @@ const (
 	maxTook = 30 * time.Second
 	maxHeap = 300 << 20
 )
-
-// within fails where something takes more time or memory than an SBOM may. What else runs at the same time would count too: a
-// test that asks it is not parallel.
-func within(t *testing.T, do func()) {
-	t.Helper()
-	runtime.GC()
-	before, peak := heap(), uint64(0)
-	// Garbage is collected before it fills the room, so that what is measured is what is in use.
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(before) + maxHeap/2))
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				peak = max(peak, heap())
-			}
-		}
-	}()
-	start := time.Now()
-	do()
-	took := time.Since(start)
-	close(stop)
-	<-stopped
-	t.Logf("%v, %d MiB", took.Round(time.Millisecond), (peak-min(peak, before))>>20)
-	if took > maxTook {
-		t.Errorf("it took %v", took)
-	}
-	if peak > before+maxHeap {
-		t.Errorf("the heap grew by %d MiB", (peak-before)>>20)
-	}
-}
-
-// heap is what the objects on the heap take, with those that are garbage but not swept.
-func heap() uint64 {
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return stats.HeapAlloc
-}
 
 // stream is a layer that is made while it is read, so that it takes no memory of its own.
 type stream struct {
@@ -185,7 +141,7 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := streamed(t, c.layers...)
-			within(t, func() {
+			frugal.Within(t, maxTook, maxHeap, func() {
 				text, err := attest.SBOM(t.Context(), made, subject)
 				switch {
 				case c.packages < 0:
@@ -211,7 +167,7 @@ func TestSparse(t *testing.T) {
 		blob = append(blob, sparse(t, fmt.Sprintf("%d.egg-info", i), 8<<20)...)
 	}
 	made := imageOf(t, append(blob, make([]byte, 1024)...))
-	within(t, func() {
+	frugal.Within(t, maxTook, maxHeap, func() {
 		if _, err := attest.SBOM(t.Context(), made, subject); !errors.Is(err, attest.ErrTooMuch) {
 			t.Error(err)
 		}
@@ -263,7 +219,7 @@ func TestEndless(t *testing.T) {
 			ctx, end := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer end()
 			made := streamed(t, write)
-			within(t, func() {
+			frugal.Within(t, maxTook, maxHeap, func() {
 				if _, err := attest.SBOM(ctx, made, subject); !errors.Is(err, context.DeadlineExceeded) {
 					t.Error(err)
 				}

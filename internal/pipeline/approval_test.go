@@ -78,7 +78,7 @@ func TestApproved(t *testing.T) {
 			h, s := newHub(t), newWatched(t)
 			head := h.commit(good)
 			a := &approvals{of: map[string]forge.Approval{head: {PullRequest: 7, By: by}}}
-			expect(t, h.publish(pushed("", head), map[string]string{"registry": s.host, "required-approvals": wanted}, ask(a)), "GoodEncoder published")
+			expect(t, h.run(pushed("", head), map[string]string{"registry": s.host, "required-approvals": wanted}, ask(a)), "GoodEncoder published")
 			if s.digest(t, encoderImage+":0.1.0") == "" {
 				t.Error("the registry has nothing")
 			}
@@ -139,7 +139,7 @@ func TestUnapproved(t *testing.T) {
 			if c.wanted != "" {
 				given["required-approvals"] = c.wanted
 			}
-			result := h.publish(pushed("", head), given, ask(c.asked(t)))
+			result := h.run(pushed("", head), given, ask(c.asked(t)))
 			expect(t, result, "GoodEncoder failed publish/approval")
 			f := errorOf(t, result.Bundles[0], "publish/approval")
 			if f.File != encoderPath+"/manifest.yml" || f.Line != 5 {
@@ -167,7 +167,7 @@ func TestUnapproved(t *testing.T) {
 func TestUnapprovedInSpiteOfFailOn(t *testing.T) {
 	t.Parallel()
 	h, s := newHub(t), newWatched(t)
-	result := h.publish(pushed("", h.commit(good)), map[string]string{"registry": s.host, "required-approvals": "1", "fail-on": "never"}, ask(&approvals{}))
+	result := h.run(pushed("", h.commit(good)), map[string]string{"registry": s.host, "required-approvals": "1", "fail-on": "never"}, ask(&approvals{}))
 	expect(t, result, "GoodEncoder failed publish/approval")
 	if puts := s.written(encoderImage); len(puts) > 0 {
 		t.Errorf("written was %q", puts)
@@ -180,18 +180,18 @@ func TestNothingToApprove(t *testing.T) {
 	buildertest.RequireSandbox(t)
 	h, s := newHub(t), newWatched(t)
 	head := h.commit(good)
-	expect(t, h.publish(pushed("", head), map[string]string{"registry": s.host}), "GoodEncoder published")
+	expect(t, h.run(pushed("", head), map[string]string{"registry": s.host}), "GoodEncoder published")
 	a := &approvals{err: errors.New("it is down")}
 	given := map[string]string{"registry": s.host, "required-approvals": "1", "bundles": "all"}
 	for _, asked := range []pipeline.Approvals{a, nil} {
-		expect(t, h.publish(pushed("", head), given, ask(asked)), "GoodEncoder unchanged")
+		expect(t, h.run(pushed("", head), given, ask(asked)), "GoodEncoder unchanged")
 	}
 	if len(a.asked) > 0 {
 		t.Errorf("asked was %q", a.asked)
 	}
 	// A second registry that lacks it is another publication.
 	given["registry"] += "," + newWatched(t).host
-	expect(t, h.publish(pushed("", head), given, ask(a)), "GoodEncoder failed publish/approval")
+	expect(t, h.run(pushed("", head), given, ask(a)), "GoodEncoder failed publish/approval")
 }
 
 // bundle are the files of one more bundle, whose image is made like the others'.
@@ -230,7 +230,7 @@ func TestApprovalOfEach(t *testing.T) {
 	other := r.Commit(t, bundle("Third", "0.1.0"))
 	a := &approvals{of: map[string]forge.Approval{approved: {PullRequest: 1, By: []string{"ada"}}, first: {PullRequest: 2, By: []string{"ada"}}, other: {PullRequest: 3}}}
 	given := map[string]string{"registry": s.host, "required-approvals": "1", "bundles": "all"}
-	expect(t, h.publish(pushed("", other), given, ask(a)), "First published; Second published; Third failed publish/approval")
+	expect(t, h.run(pushed("", other), given, ask(a)), "First published; Second published; Third failed publish/approval")
 	want := []string{approved + " in main", first + " in main", other + " in main"}
 	slices.Sort(want)
 	slices.Sort(a.asked)
@@ -252,9 +252,9 @@ func TestApprovalOfOneCommit(t *testing.T) {
 	head := r.Commit(t, together(bundle("First", "0.1.0"), bundle("Second", "0.1.0")))
 	a := &approvals{of: map[string]forge.Approval{head: {PullRequest: 1}}}
 	given := map[string]string{"registry": s.host, "required-approvals": "1"}
-	expect(t, h.publish(pushed("", head), given, ask(a)), "First failed publish/approval; Second failed publish/approval")
+	expect(t, h.run(pushed("", head), given, ask(a)), "First failed publish/approval; Second failed publish/approval")
 	a.of[head] = forge.Approval{PullRequest: 1, By: []string{"ada"}}
-	expect(t, h.publish(pushed("", head), given, ask(a)), "First published; Second published")
+	expect(t, h.run(pushed("", head), given, ask(a)), "First published; Second published")
 	for _, asked := range a.asked {
 		if asked != head+" in main" {
 			t.Errorf("asked was %q", asked)
@@ -323,7 +323,7 @@ func TestApprovalAsksAboutTheLastChange(t *testing.T) {
 			s := newWatched(t)
 			head, want := build(t, r, r.Commit(t, historytest.Files{"LICENSE": "1"}))
 			a := &approvals{}
-			result := h.publish(pushed("", head), map[string]string{"registry": s.host, "required-approvals": "1", "bundles": "all"}, ask(a))
+			result := h.run(pushed("", head), map[string]string{"registry": s.host, "required-approvals": "1", "bundles": "all"}, ask(a))
 			expect(t, result, "GoodEncoder failed publish/approval")
 			if len(a.asked) != 1 || a.asked[0] != want+" in main" {
 				t.Errorf("asked was %q, want %q", a.asked, want)
@@ -342,7 +342,7 @@ func TestApprovalOnThePublishBranch(t *testing.T) {
 	head := h.commit(good)
 	a := &approvals{}
 	e := event.Event{Name: "push", Ref: "refs/heads/live", DefaultBranch: "main", SHA: head}
-	result := h.publish(e, map[string]string{"registry": s.host, "required-approvals": "1", "publish-branch": "live"}, ask(a))
+	result := h.run(e, map[string]string{"registry": s.host, "required-approvals": "1", "publish-branch": "live"}, ask(a))
 	expect(t, result, "GoodEncoder failed publish/approval")
 	if len(a.asked) != 1 || a.asked[0] != head+" in live" {
 		t.Errorf("asked was %q", a.asked)
@@ -370,7 +370,7 @@ func TestApprovalInAShallowCheckout(t *testing.T) {
 			workspace := origin.Fetch(t, "refs/heads/main", c.depth)
 			h, s := &hub{t, workspace.Dir, workspace.Git()}, newWatched(t)
 			a := &approvals{last: changed, lastErr: c.err}
-			result := h.publish(pushed("", head), map[string]string{"registry": s.host, "required-approvals": "1", "bundles": "all"}, ask(a))
+			result := h.run(pushed("", head), map[string]string{"registry": s.host, "required-approvals": "1", "bundles": "all"}, ask(a))
 			expect(t, result, "GoodEncoder failed publish/approval")
 			if !slices.Equal(a.asked, c.asked) {
 				t.Errorf("asked was %q, want %q", a.asked, c.asked)

@@ -130,14 +130,14 @@ func TestCatalog(t *testing.T) {
 	source := func(r *pipeline.Run) { r.RepositoryURL = "https://github.com/jina/hub" }
 
 	first := r.Commit(t, bundle("First", "0.1.0"))
-	expect(t, h.publish(pushed("", first), given, source), "First published")
+	expect(t, h.run(pushed("", first), given, source), "First published")
 	expectCatalog(t, s.catalog(t, "jinahub"), s.line(t, "First", "0.1.0"))
 
 	// One bundle is new, one has not changed, and one cannot be built.
 	broken := bundle("Broken", "0.1.0")
 	broken["executors/encoders/Broken/Dockerfile"] = "FROM scratch\nRUN [\"/nothing\"]\nCMD [\"/nothing\"]\n"
 	second := r.Commit(t, together(bundle("Second", "1.0.0-rc.1"), broken))
-	expect(t, h.publish(pushed(first, second), given, source), "Broken failed build/failed; Second published")
+	expect(t, h.run(pushed(first, second), given, source), "Broken failed build/failed; Second published")
 	c := s.catalog(t, "jinahub")
 	rc := fmt.Sprintf("Second 1.0.0-rc.1 jinahub/pod.encoder.second:1.0.0-rc.1@%.14s 1.0.0-rc.1", s.digest(t, "pod.encoder.second:1.0.0-rc.1"))
 	expectCatalog(t, c, "Broken 0.1.0", s.line(t, "First", "0.1.0"), rc)
@@ -153,13 +153,13 @@ func TestCatalog(t *testing.T) {
 		t.Fatal(err)
 	}
 	third := r.Commit(t, nil)
-	expect(t, h.publish(pushed(second, third), given, source), "Broken removed")
+	expect(t, h.run(pushed(second, third), given, source), "Broken removed")
 	expectCatalog(t, s.catalog(t, "jinahub"), s.line(t, "First", "0.1.0"), rc)
 
 	// The same commit again gives the same bytes, and nothing to write.
 	s.written("")
 	for _, bundles := range []string{"changed", "all", "missing"} {
-		h.publish(pushed(second, third), map[string]string{"registry": s.host, "bundles": bundles}, source)
+		h.run(pushed(second, third), map[string]string{"registry": s.host, "bundles": bundles}, source)
 	}
 	if puts := s.written(""); len(puts) > 0 {
 		t.Errorf("the same runs again wrote %q", puts)
@@ -176,13 +176,13 @@ func TestCatalogOfAnOlderCommit(t *testing.T) {
 	newer := r.Commit(t, bundle("Second", "0.1.0"))
 	s.put(t, "pod.encoder.second", "0.1.0", h.treeOf("executors/encoders/Second"), "0.1.0", "latest")
 	given := map[string]string{"registry": s.host, "bundles": "all"}
-	expect(t, h.publish(pushed(older, newer), given), "First unchanged; Second unchanged")
+	expect(t, h.run(pushed(older, newer), given), "First unchanged; Second unchanged")
 	want := []string{s.line(t, "First", "0.1.0"), s.line(t, "Second", "0.1.0")}
 	expectCatalog(t, s.catalog(t, "jinahub"), want...)
 	s.written("")
 
 	r.Checkout(t, older)
-	result := h.publish(pushed("", older), given)
+	result := h.run(pushed("", older), given)
 	expect(t, result, "First unchanged")
 	if len(result.Findings) > 0 {
 		t.Errorf("found was %s", messages(result))
@@ -258,7 +258,7 @@ func TestCatalogOfAnUnapprovedBundle(t *testing.T) {
 	s := newWatched(t)
 	head := r.Commit(t, bundle("First", "0.1.0"))
 	given := map[string]string{"registry": s.host, "required-approvals": "1"}
-	expect(t, h.publish(pushed("", head), given, ask(&approvals{of: map[string]forge.Approval{"": {PullRequest: 1}}})), "First failed publish/approval")
+	expect(t, h.run(pushed("", head), given, ask(&approvals{of: map[string]forge.Approval{"": {PullRequest: 1}}})), "First failed publish/approval")
 	expectCatalog(t, s.catalog(t, "jinahub"), "First 0.1.0")
 }
 
@@ -271,13 +271,13 @@ func TestCatalogOfTwoRegistries(t *testing.T) {
 	having.put(t, "pod.encoder.first", "0.1.0", h.treeOf("executors/encoders/First"), "0.1.0", "latest")
 	// Nobody approves, so that nothing is built.
 	given := map[string]string{"registry": lacking.host + "," + having.host, "required-approvals": "1"}
-	expect(t, h.publish(pushed("", head), given), "First failed publish/approval")
+	expect(t, h.run(pushed("", head), given), "First failed publish/approval")
 	for _, s := range []*watched{lacking, having} {
 		expectCatalog(t, s.catalog(t, "jinahub"), having.line(t, "First", "0.1.0"))
 	}
 	lacking.become(faults["one may read only"])
 	next := r.Commit(t, historytest.Files{"executors/encoders/First/encode": "1"})
-	h.publish(pushed(head, next), given)
+	h.run(pushed(head, next), given)
 	if a, b := lacking.catalog(t, "jinahub"), having.catalog(t, "jinahub"); a.Revision != head || b.Revision != next {
 		t.Errorf("the catalogs are of %s and %s", a.Revision, b.Revision)
 	}
@@ -331,7 +331,7 @@ func TestReferrers(t *testing.T) {
 			s := newWatched(t, c.options...)
 			const readme = "# Written\n\nIt encodes.\n"
 			head := r.Commit(t, together(bundle("Bare", "0.1.0"), bundle("Written", "0.2.0"), historytest.Files{"executors/encoders/Written/README.md": readme}))
-			expect(t, h.publish(pushed("", head), map[string]string{"registry": s.host, "attest": c.attest}), "Bare published; Written published")
+			expect(t, h.run(pushed("", head), map[string]string{"registry": s.host, "attest": c.attest}), "Bare published; Written published")
 			for image, texts := range map[string]string{"pod.encoder.bare:0.1.0": "", "pod.encoder.written:0.2.0": readme} {
 				repository, version, _ := strings.Cut(image, ":")
 				subject := s.digest(t, image)

@@ -17,6 +17,7 @@ import (
 	"github.com/jina/hub-publish/internal/beneath"
 	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/event"
+	"github.com/jina/hub-publish/internal/frugal"
 	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/pipeline"
@@ -30,7 +31,7 @@ func (h *hub) inspectRun(e event.Event) *report.Report {
 	t.Helper()
 	var r *report.Report
 	var s *said
-	within(t, func() {
+	frugal.Within(t, maxTook, maxHeap, func() {
 		inputs, err := input.Read(map[string]string{"mode": "check", "registry": "127.0.0.1:1"}, func(string) string { return "" })
 		if err != nil {
 			t.Fatal(err)

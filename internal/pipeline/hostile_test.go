@@ -10,8 +10,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"github.com/jina/hub-publish/internal/beneath"
 	"github.com/jina/hub-publish/internal/config"
 	"github.com/jina/hub-publish/internal/finding"
+	"github.com/jina/hub-publish/internal/frugal"
 	layout "github.com/jina/hub-publish/internal/hub"
 	"github.com/jina/hub-publish/internal/report"
 	"github.com/jina/hub-publish/internal/rule"
@@ -31,50 +30,6 @@ const (
 	maxTook = 20 * time.Second
 	maxHeap = 300 << 20
 )
-
-// within fails where something takes more time or memory than a check may. What else runs at the same time would count
-// too: a test that asks it is not parallel.
-func within(t *testing.T, do func()) {
-	t.Helper()
-	runtime.GC()
-	before, peak := heap(), uint64(0)
-	// Garbage is collected before it fills the room, so that what is measured is what is in use.
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(before) + maxHeap/2))
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				peak = max(peak, heap())
-			}
-		}
-	}()
-	start := time.Now()
-	defer func() {
-		took := time.Since(start)
-		close(stop)
-		<-stopped
-		if took > maxTook {
-			t.Errorf("it took %v", took)
-		}
-		if peak > before+maxHeap {
-			t.Errorf("the heap grew by %d MiB", (peak-before)>>20)
-		}
-	}()
-	do()
-}
-
-// heap is what the objects on the heap take, with those that are garbage but not swept.
-func heap() uint64 {
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return stats.HeapAlloc
-}
 
 // lay writes files into a directory of their own. One that begins with "-> " becomes a symbolic link.
 func lay(t *testing.T, files map[string]string) string {
@@ -105,7 +60,7 @@ func inspect(t *testing.T, dir string) *report.Report {
 	t.Helper()
 	var r *report.Report
 	var s *said
-	within(t, func() {
+	frugal.Within(t, maxTook, maxHeap, func() {
 		files, err := beneath.Open(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -100,7 +100,7 @@ func TestMissing(t *testing.T) {
 			if c.tags != "" {
 				given["tags"] = c.tags
 			}
-			if got := len(h.publish(pushed("", head), given).Bundles) > 0; got != c.want {
+			if got := len(h.run(pushed("", head), given).Bundles) > 0; got != c.want {
 				t.Errorf("is it missing: %t, want %t", got, c.want)
 			}
 			if puts := w.written(""); len(puts) > 0 {
@@ -128,7 +128,7 @@ func TestMissingIsCompleted(t *testing.T) {
 	w.put(t, "pod.encoder.whole", "0.1.0", h.treeOf("executors/encoders/Whole"), "0.1.0", "latest")
 	w.written("")
 	given := map[string]string{"registry": w.host, "bundles": "missing"}
-	result := h.publish(pushed("", head), given)
+	result := h.run(pushed("", head), given)
 	expect(t, result, "GoodEncoder unchanged")
 	if p := result.Publications(); len(p) != 1 || !p[0].Existed || !slices.Equal(p[0].Tags, []string{"0.1.0", "latest"}) {
 		t.Errorf("published is %+v", p)
@@ -139,7 +139,7 @@ func TestMissingIsCompleted(t *testing.T) {
 	if a, b := w.digest(t, encoderImage+":latest"), w.digest(t, encoderImage+":0.1.0"); a == "" || a != b {
 		t.Errorf("latest is %q, the version %q", a, b)
 	}
-	expect(t, h.publish(pushed("", head), given), "")
+	expect(t, h.run(pushed("", head), given), "")
 }
 
 // TestMissingInOneOfTwo: what one of two registries lacks is missing.
@@ -150,7 +150,7 @@ func TestMissingInOneOfTwo(t *testing.T) {
 	head := r.Commit(t, bundle("GoodEncoder", "0.1.0"))
 	one.put(t, encoderImage, "0.1.0", h.treeOf(encoderPath), "0.1.0", "latest")
 	plan := func(registries string) string {
-		return statuses(h.publish(pushed("", head), map[string]string{"registry": registries, "mode": "plan", "bundles": "missing"}))
+		return statuses(h.run(pushed("", head), map[string]string{"registry": registries, "mode": "plan", "bundles": "missing"}))
 	}
 	for registries, want := range map[string]string{
 		one.host: "", two.host: "GoodEncoder checked", one.host + "," + two.host: "GoodEncoder checked", two.host + "," + one.host: "GoodEncoder checked",
@@ -167,7 +167,7 @@ func TestMissingOfBundlesThatDidNotChange(t *testing.T) {
 	h, r := newTimed(t)
 	before := r.Commit(t, together(bundle("GoodEncoder", "0.1.0"), bundle("Other", "0.1.0")))
 	after := r.Commit(t, historytest.Files{"executors/encoders/Other/encode": "1"})
-	result := h.publish(pushed(before, after), map[string]string{"registry": newWatched(t).host, "mode": "plan", "bundles": "missing"})
+	result := h.run(pushed(before, after), map[string]string{"registry": newWatched(t).host, "mode": "plan", "bundles": "missing"})
 	expect(t, result, "GoodEncoder checked; Other checked")
 }
 

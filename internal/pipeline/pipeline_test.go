@@ -16,7 +16,7 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	memory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/tools/txtar"
 
@@ -28,6 +28,7 @@ import (
 	"github.com/jina/hub-publish/internal/history"
 	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/pipeline"
+	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/report"
 )
 
@@ -88,8 +89,11 @@ func (h *hub) commitAs(files, message string) string {
 	return hash.String()
 }
 
-// run runs the pipeline for an event.
-func (h *hub) run(e event.Event, given map[string]string) *report.Report {
+// pace has a test wait for no longer than it must.
+var pace = registry.Pace{First: time.Millisecond, Most: 10 * time.Millisecond, Total: 200 * time.Millisecond, Answer: 10 * time.Second, Commit: 10 * time.Second}
+
+// do is run for a test that wants the run itself, or expects an error.
+func (h *hub) do(e event.Event, given map[string]string, change ...func(*pipeline.Run)) (*pipeline.Run, *report.Report, error) {
 	h.t.Helper()
 	// The images hold a text where a program would be: who tries them says so.
 	inputs, err := input.Read(given, func(key string) string {
@@ -107,8 +111,18 @@ func (h *hub) run(e event.Event, given map[string]string) *report.Report {
 		h.t.Fatal(err)
 	}
 	defer root.Close()
-	r := pipeline.Run{Inputs: inputs, Event: e, Dir: h.dir, Files: root.FS(), Repository: repository, API: compare.NoAPI{}, Log: report.NewLog(io.Discard, false)}
+	r := &pipeline.Run{Inputs: inputs, Event: e, Dir: h.dir, Files: root.FS(), Repository: repository, API: compare.NoAPI{}, Log: report.NewLog(io.Discard, false), Pace: pace}
+	for _, change := range change {
+		change(r)
+	}
 	result, err := r.Do(h.t.Context())
+	return r, result, err
+}
+
+// run runs the pipeline for an event, after a change.
+func (h *hub) run(e event.Event, given map[string]string, change ...func(*pipeline.Run)) *report.Report {
+	h.t.Helper()
+	_, result, err := h.do(e, given, change...)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -118,7 +132,7 @@ func (h *hub) run(e event.Event, given map[string]string) *report.Report {
 // push runs the pipeline as on a push to main.
 func (h *hub) push(before, after string, given map[string]string) *report.Report {
 	h.t.Helper()
-	return h.run(event.Event{Name: "push", Ref: "refs/heads/main", DefaultBranch: "main", Before: before, SHA: after}, given)
+	return h.run(pushed(before, after), given)
 }
 
 // server is a registry that counts what is written to it, the catalog left out; refuse makes it refuse all of that.
@@ -131,7 +145,7 @@ type server struct {
 func newServer(t *testing.T) *server {
 	t.Helper()
 	s := &server{}
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	inner := memory.New(memory.Logger(log.New(io.Discard, "", 0)))
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			if s.refuse.Load() {

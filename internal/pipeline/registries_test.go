@@ -6,25 +6,19 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	memory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/jina/hub-publish/internal/builder/buildertest"
-	"github.com/jina/hub-publish/internal/compare"
 	"github.com/jina/hub-publish/internal/event"
 	"github.com/jina/hub-publish/internal/finding"
-	"github.com/jina/hub-publish/internal/history"
-	"github.com/jina/hub-publish/internal/input"
 	"github.com/jina/hub-publish/internal/pipeline"
-	"github.com/jina/hub-publish/internal/registry"
 	"github.com/jina/hub-publish/internal/report"
 )
 
@@ -34,48 +28,9 @@ const (
 	encoderImage = "pod.encoder.goodencoder"
 )
 
-// pace has a test wait for no longer than it must.
-var pace = registry.Pace{First: time.Millisecond, Most: 10 * time.Millisecond, Total: 200 * time.Millisecond, Answer: 10 * time.Second, Commit: 10 * time.Second}
-
 // pushed is a push to main.
 func pushed(before, after string) event.Event {
 	return event.Event{Name: "push", Ref: "refs/heads/main", DefaultBranch: "main", Before: before, SHA: after}
-}
-
-// do is run with a short pace, for a test that wants the run itself, may change it beforehand, or expects an error.
-func (h *hub) do(e event.Event, given map[string]string, change ...func(*pipeline.Run)) (*pipeline.Run, *report.Report, error) {
-	h.t.Helper()
-	inputs, err := input.Read(given, func(key string) string {
-		return map[string]string{"INPUT_USAGE-TESTS": "off", "INPUT_REQUIRED-APPROVALS": "0"}[key]
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	repository, err := history.Open(h.dir)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	root, err := os.OpenRoot(h.dir)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer root.Close()
-	r := &pipeline.Run{Inputs: inputs, Event: e, Dir: h.dir, Files: root.FS(), Repository: repository, API: compare.NoAPI{}, Log: report.NewLog(io.Discard, false), Pace: pace}
-	for _, change := range change {
-		change(r)
-	}
-	result, err := r.Do(h.t.Context())
-	return r, result, err
-}
-
-// publish is do where no error is expected.
-func (h *hub) publish(e event.Event, given map[string]string, change ...func(*pipeline.Run)) *report.Report {
-	h.t.Helper()
-	_, result, err := h.do(e, given, change...)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return result
 }
 
 // watched is a registry that tells what was written to it, and can be made to fail.
@@ -188,7 +143,7 @@ func TestEveryRegistry(t *testing.T) {
 	// The second keeps lists of referrers; in the first they are an index under a tag.
 	h, one, two := newHub(t), newWatched(t), newWatched(t, memory.WithReferrersSupport(true))
 	head := h.commit(good)
-	result := h.publish(pushed("", head), map[string]string{"registry": one.host + "," + two.host, "attest": "true"})
+	result := h.run(pushed("", head), map[string]string{"registry": one.host + "," + two.host, "attest": "true"})
 	expect(t, result, "GoodEncoder published")
 	for _, tag := range []string{encoderImage + ":0.1.0", encoderImage + ":latest"} {
 		if a, b := one.digest(t, tag), two.digest(t, tag); a == "" || a != b {
@@ -276,7 +231,7 @@ func TestOneRegistryFails(t *testing.T) {
 				well.written("")
 				second := h.commit("-- README.md --\nA hub.\n")
 				var said bytes.Buffer
-				result = h.publish(pushed(first, second), given, func(r *pipeline.Run) { r.Log = report.NewLog(&said, false) })
+				result = h.run(pushed(first, second), given, func(r *pipeline.Run) { r.Log = report.NewLog(&said, false) })
 				expect(t, result, "GoodEncoder published")
 				for _, tag := range []string{encoderImage + ":0.1.0", encoderImage + ":latest"} {
 					if got := ill.digest(t, tag); got != published {
@@ -303,7 +258,7 @@ func TestNoRegistryThere(t *testing.T) {
 	buildertest.RequireSandbox(t)
 	h, s := newHub(t), newWatched(t)
 	const closed = "127.0.0.1:1"
-	result := h.publish(pushed("", h.commit(good)), map[string]string{"registry": closed + "," + s.host})
+	result := h.run(pushed("", h.commit(good)), map[string]string{"registry": closed + "," + s.host})
 	expect(t, result, "GoodEncoder failed publish/failed")
 	if f := errorOf(t, result.Bundles[0], "publish/failed"); !strings.Contains(f.Message, "names a registry that this runner reaches ("+closed+")") {
 		t.Errorf("the finding says %s", f.Message)
@@ -320,12 +275,12 @@ func TestOtherTreeInOneRegistry(t *testing.T) {
 	buildertest.RequireSandbox(t)
 	h, empty, full := newHub(t), newWatched(t), newWatched(t)
 	first := h.commit(good)
-	expect(t, h.publish(pushed("", first), map[string]string{"registry": full.host}), "GoodEncoder published")
+	expect(t, h.run(pushed("", first), map[string]string{"registry": full.host}), "GoodEncoder published")
 	before := full.digest(t, encoderImage+":latest")
 	full.written("")
 	second := h.commit("-- " + encoderPath + "/encode --\nnew\n")
 	for _, registries := range []string{empty.host + "," + full.host, full.host + "," + empty.host} {
-		result := h.publish(pushed("", second), map[string]string{"registry": registries, "bundles": "all"})
+		result := h.run(pushed("", second), map[string]string{"registry": registries, "bundles": "all"})
 		expect(t, result, "GoodEncoder failed publish/exists")
 		f := errorOf(t, result.Bundles[0], "publish/exists")
 		if f.File != encoderPath+"/manifest.yml" || f.Line != 5 || !strings.Contains(f.Message, full.host) || !strings.Contains(f.Message, "write `version: 0.1.1`") {

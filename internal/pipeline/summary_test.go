@@ -46,7 +46,7 @@ func newFan(t *testing.T) *fan {
 // plan is the first job, and returns the paths that its matrix has.
 func (f *fan) plan(given map[string]string) []string {
 	f.t.Helper()
-	values, err := f.publish(f.event, together(given, map[string]string{"mode": "plan"})).Values()
+	values, err := f.run(f.event, together(given, map[string]string{"mode": "plan"})).Values()
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func (f *fan) plan(given map[string]string) []string {
 // job publishes one bundle, and leaves its report where the summary's job would download it to.
 func (f *fan) job(path string, given map[string]string) {
 	f.t.Helper()
-	result := f.publish(f.event, together(given, map[string]string{"mode": "publish", "bundles": path}))
+	result := f.run(f.event, together(given, map[string]string{"mode": "publish", "bundles": path}))
 	f.leave(filepath.Base(path), result)
 }
 
@@ -154,7 +154,7 @@ func TestFanOut(t *testing.T) {
 	// What was there before is there in both.
 	f.copy(t, "pod.encoder.same", "alone")
 	alone := map[string]string{"registry": f.host, "namespace": "alone", "mode": "publish", "bundles": "changed"}
-	expect(t, f.publish(f.event, alone), "Changed published; First published; Gone removed; Second published")
+	expect(t, f.run(f.event, alone), "Changed published; First published; Gone removed; Second published")
 	many, one := f.holds(t, "jinahub"), f.holds(t, "alone")
 	if !maps.Equal(many, one) {
 		t.Errorf("many jobs leave\n%v\none leaves\n%v", many, one)
@@ -167,7 +167,7 @@ func TestFanOut(t *testing.T) {
 
 	// The summary's job again has nothing to do.
 	f.written("")
-	expect(t, f.publish(f.event, f.summary(given)), "Changed published; First published; Second published")
+	expect(t, f.run(f.event, f.summary(given)), "Changed published; First published; Second published")
 	if puts := f.written(""); len(puts) > 0 {
 		t.Errorf("written was %q", puts)
 	}
@@ -227,7 +227,7 @@ func TestMissingReport(t *testing.T) {
 	var kept *report.Report
 	for _, path := range f.plan(given) {
 		// The jobs stop before they build: what they did does not matter here.
-		result := f.publish(f.event, together(given, map[string]string{"mode": "check", "bundles": path}))
+		result := f.run(f.event, together(given, map[string]string{"mode": "check", "bundles": path}))
 		result.Mode = "publish"
 		if strings.HasSuffix(path, "/First") {
 			kept = result
@@ -249,7 +249,7 @@ func TestMissingReport(t *testing.T) {
 	}
 	// A job that was run again, as the message says, leaves its report.
 	f.leave("First", kept)
-	if result := f.publish(f.event, f.summary(given)); len(result.Findings) > 0 {
+	if result := f.run(f.event, f.summary(given)); len(result.Findings) > 0 {
 		t.Errorf("found was %s", messages(result))
 	}
 }
@@ -260,7 +260,7 @@ func TestReportWithAnError(t *testing.T) {
 	f := newFan(t)
 	given := map[string]string{"registry": f.host}
 	for _, path := range f.plan(given) {
-		result := f.publish(f.event, together(given, map[string]string{"mode": "check", "bundles": path}))
+		result := f.run(f.event, together(given, map[string]string{"mode": "check", "bundles": path}))
 		result.Mode = "publish"
 		if strings.HasSuffix(path, "/First") {
 			result.Error = "open the builder: it is not there"
@@ -282,7 +282,7 @@ func TestReportsOfAnotherCommit(t *testing.T) {
 	f := newFan(t)
 	given := map[string]string{"registry": f.host}
 	for _, path := range f.plan(given) {
-		f.leave(filepath.Base(path), f.publish(f.event, together(given, map[string]string{"mode": "check", "bundles": path})))
+		f.leave(filepath.Base(path), f.run(f.event, together(given, map[string]string{"mode": "check", "bundles": path})))
 	}
 	f.written("")
 	later := f.Commit(t, historytest.Files{"README.md": "A hub.\n"})
@@ -294,7 +294,7 @@ func TestReportsOfAnotherCommit(t *testing.T) {
 		t.Errorf("the report has the error %q, or something was written", result.Error)
 	}
 	// Two of one commit and one of another are of different runs.
-	stray := f.publish(pushed(f.event.SHA, later), together(given, map[string]string{"mode": "check", "bundles": "executors/encoders/Same"}))
+	stray := f.run(pushed(f.event.SHA, later), together(given, map[string]string{"mode": "check", "bundles": "executors/encoders/Same"}))
 	f.leave("Same", stray)
 	if _, _, err := f.do(f.event, f.summary(given)); err == nil || !strings.Contains(err.Error(), "are of different runs") {
 		t.Errorf("got the error %v", err)
@@ -335,12 +335,12 @@ func TestForgedReport(t *testing.T) {
 	given := map[string]string{"registry": f.host}
 	f.plan(given)
 	for _, path := range []string{"executors/encoders/Changed", "executors/encoders/First", "executors/encoders/Second", "executors/encoders/Same"} {
-		result := f.publish(f.event, together(given, map[string]string{"mode": "check", "bundles": path}))
+		result := f.run(f.event, together(given, map[string]string{"mode": "check", "bundles": path}))
 		b := result.Bundles[0]
 		result.Mode, b.Status = "publish", report.Published
 		b.Published = []report.Publication{{Bundle: path, Image: b.Image, Version: b.Version, Digest: "sha256:" + strings.Repeat("0", 64), Tags: []string{b.Version}}}
 		f.leave(filepath.Base(path), result)
 	}
-	f.publish(f.event, f.summary(given))
+	f.run(f.event, f.summary(given))
 	expectCatalog(t, f.catalog(t, "jinahub"), "Changed 0.2.0", "First 0.1.0", f.line(t, "Same", "0.1.0"), "Second 1.0.0-rc.1")
 }
