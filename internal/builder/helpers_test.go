@@ -187,6 +187,7 @@ func openBuilder(t *testing.T, change func(*builder.Options)) *builder.Builder {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(registries.Close)
 	options := builder.Options{Isolation: builder.Sandbox, Registry: registries, BuildArgs: []string{"BASE=" + base}, Timeout: time.Minute}
 	if change != nil {
 		change(&options)

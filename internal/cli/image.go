@@ -50,6 +50,7 @@ func image(ctx context.Context, args []string, e Environment) (int, error) {
 	if err != nil {
 		return Wrong, err
 	}
+	defer registries.Close()
 	var cache *builder.Cache
 	if inputs.CacheRepo != nil {
 		cache = &builder.Cache{Repository: *inputs.CacheRepo, Write: true}

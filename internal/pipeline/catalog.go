@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,12 @@ const (
 
 // catalogue makes the catalog of all bundles of the hub, and pushes it at the end of a publication: not where only some
 // bundles were asked for by name, as one job of many does. What goes wrong with it is a finding: the images are published.
+// A run that looks at some of the bundles, and publishes none, has none: it would have to read all others for it.
 func (r *Run) catalogue(ctx context.Context, mode input.Mode) error {
+	publishes := mode == input.Publish || mode == input.Summary
+	if !publishes && !slices.Equal(r.Inputs.Bundles, []string{selection.All}) {
+		return nil
+	}
 	bundles, err := selection.Select(ctx, r.hub, r.comparison, []string{selection.All})
 	if err != nil {
 		return err
@@ -39,7 +45,7 @@ func (r *Run) catalogue(ctx context.Context, mode input.Mode) error {
 			e.Image = r.imageName(b)
 		}
 	}
-	if mode != input.Publish && mode != input.Summary {
+	if !publishes {
 		return nil
 	}
 	err = r.lookUp(ctx, mode, bundles)

@@ -239,16 +239,20 @@ func TestCatalogIsNotPushed(t *testing.T) {
 	}
 }
 
-// TestCatalogNeedsNoRegistry: a check of a pull request makes it where no registry can be reached.
+// TestCatalogNeedsNoRegistry: a check of all bundles makes it where no registry can be reached; one of the changed ones
+// makes none.
 func TestCatalogNeedsNoRegistry(t *testing.T) {
 	t.Parallel()
 	h, r := newTimed(t)
 	head := r.Commit(t, bundle("First", "0.1.0"))
-	run, result, err := h.do(event.Event{Name: "pull_request", PullRequest: 1, Base: head, Head: head, SHA: head}, map[string]string{"mode": "check", "registry": "127.0.0.1:1"})
-	if err != nil || len(result.Findings) > 0 {
-		t.Fatalf("got %v, and %s", err, messages(result))
+	for bundles, want := range map[string]string{"all": "First 0.1.0", "changed": "none"} {
+		e := event.Event{Name: "pull_request", PullRequest: 1, Base: head, Head: head, SHA: head}
+		run, result, err := h.do(e, map[string]string{"mode": "check", "registry": "127.0.0.1:1", "bundles": bundles})
+		if err != nil || len(result.Findings) > 0 {
+			t.Fatalf("got %v, and %s", err, messages(result))
+		}
+		expectCatalog(t, run.Catalog, want)
 	}
-	expectCatalog(t, run.Catalog, "First 0.1.0")
 }
 
 // TestCatalogOfAnUnapprovedBundle does not say that it is published.

@@ -57,7 +57,7 @@ type Run struct {
 	// Store is a directory in which base images stay for later runs; empty where there is no later run.
 	Store string
 
-	// Catalog has all bundles of the hub, once the run has found them.
+	// Catalog has all bundles of the hub, once the run has found them; nil where it need not.
 	Catalog *catalog.Catalog
 
 	hub        *hub.Hub
@@ -89,6 +89,7 @@ func (r *Run) Do(ctx context.Context) (*report.Report, error) {
 	r.report.Mode = string(mode)
 	err := r.connect()
 	if err == nil {
+		defer r.registry.Close()
 		err = r.do(ctx, mode)
 	}
 	if err != nil {

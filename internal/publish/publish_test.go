@@ -73,6 +73,7 @@ func publisher(t *testing.T, keychain authn.Keychain) *publish.Publisher {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(client.Close)
 	return &publish.Publisher{Registry: client}
 }
 

@@ -34,6 +34,7 @@ type Options struct {
 type Client struct {
 	keychain  authn.Keychain
 	transport http.RoundTripper
+	idle      func()
 	mirrors   []Mirror
 	pace      Pace
 
@@ -53,14 +54,17 @@ func New(o Options) (*Client, error) {
 	if o.Keychain == nil {
 		o.Keychain = authn.NewMultiKeychain()
 	}
-	t, err := newTransport(o)
+	t, idle, err := newTransport(o)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{keychain: o.Keychain, transport: t, mirrors: o.Mirrors, pace: o.Pace, down: map[string]bool{}, sessions: map[name.Repository]*session{}, blobs: map[blob]*home{}}
+	c := &Client{keychain: o.Keychain, transport: t, idle: idle, mirrors: o.Mirrors, pace: o.Pace, down: map[string]bool{}, sessions: map[name.Repository]*session{}, blobs: map[blob]*home{}}
 	c.pusher, err = remote.NewPusher(append(c.options(context.Background()), remote.WithRetryBackoff(once))...)
 	return c, err
 }
+
+// Close closes the connections that wait for another request. The client can still be used.
+func (c *Client) Close() { c.idle() }
 
 // Grace is the pace's.
 func (c *Client) Grace() time.Duration { return c.pace.Grace }

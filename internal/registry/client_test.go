@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -50,6 +51,7 @@ func client(t testing.TB, o registry.Options) *registry.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(c.Close)
 	return c
 }
 
@@ -302,5 +304,33 @@ func BenchmarkHead(b *testing.B) {
 		if _, err := c.Head(b.Context(), at.Tag("1")); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestClose leaves no connection open.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	inner := inMemory()
+	var open sync.WaitGroup
+	web := httptest.NewUnstartedServer(inner)
+	web.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Done()
+		}
+	}
+	web.Start()
+	t.Cleanup(web.Close)
+	at := repository(t, strings.TrimPrefix(web.URL, "http://")+"/hub/pod")
+	write(t, inner, at.Tag("1"), imageOf(t, "some"))
+	c := client(t, registry.Options{})
+	for range 2 { // it can be used after it was closed, and closed again
+		if _, err := c.Head(t.Context(), at.Tag("1")); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		open.Wait()
 	}
 }

@@ -15,8 +15,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// newTransport is the library's default transport, that trusts the CA too and keeps to TLS.
-func newTransport(o Options) (http.RoundTripper, error) {
+// newTransport is the library's default transport, that trusts the CA too and keeps to TLS; close closes the connections that
+// wait for another request.
+func newTransport(o Options) (t http.RoundTripper, close func(), err error) {
+	inner, err := trusting(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &guarded{inner: &listening{inner}, plain: o.PlainHTTP}, inner.CloseIdleConnections, nil
+}
+
+func trusting(o Options) (*http.Transport, error) {
 	t := remote.DefaultTransport.(*http.Transport).Clone()
 	t.ResponseHeaderTimeout = o.Pace.Commit + o.Pace.Answer // later than the watch over an upload, which says it better
 	if len(o.CA) > 0 {
@@ -29,7 +38,7 @@ func newTransport(o Options) (http.RoundTripper, error) {
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	return &guarded{inner: &listening{t}, plain: o.PlainHTTP}, nil
+	return t, nil
 }
 
 // PlainHTTPError says that a registry would have been spoken to without TLS.

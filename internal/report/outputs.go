@@ -22,7 +22,7 @@ var Outputs = []Output{
 	{"failed", "JSON list of the paths of the bundles that failed."},
 	{"errors", "How many errors were found."},
 	{"warnings", "How many warnings were found."},
-	{"catalog", "Path, inside the workspace, of the JSON catalog of all bundles."},
+	{"catalog", "Path, inside the workspace, of the JSON catalog of all bundles; of a run that publishes, puts reports together, or is for `all` bundles."},
 	{"report", "Path, inside the workspace, of the JSON report."},
 }
 
