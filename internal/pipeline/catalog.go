@@ -87,20 +87,14 @@ func (r *Run) lookUp(ctx context.Context, mode input.Mode, bundles []*hub.Bundle
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(asked)
-	for _, b := range bundles {
-		e := r.Catalog.Find(b.Path)
-		if e == nil {
-			continue
-		}
+	published := make([][]catalog.Publication, len(bundles))
+	for i, b := range bundles {
 		for _, p := range known[b.Path] {
-			e.Published = append(e.Published, catalog.Publication{Reference: p.Image, Digest: p.Digest, Tags: p.Tags})
-		}
-		if len(e.Published) > 0 {
-			continue
+			published[i] = append(published[i], catalog.Publication{Reference: p.Image, Digest: p.Digest, Tags: p.Tags})
 		}
 		targets, err := r.targets(b)
-		if err != nil {
-			continue // it is in no registry
+		if err != nil || len(published[i]) > 0 {
+			continue // it is in no registry, or it is known where it is
 		}
 		group.Go(func() error {
 			for _, target := range targets {
@@ -115,12 +109,18 @@ func (r *Run) lookUp(ctx context.Context, mode input.Mode, bundles []*hub.Bundle
 				if err != nil {
 					return err
 				}
-				e.Published = append(e.Published, catalog.Publication{Reference: familiar(target.Reference()), Digest: state.Digest.String(), Tags: tags})
+				published[i] = append(published[i], catalog.Publication{Reference: familiar(target.Reference()), Digest: state.Digest.String(), Tags: tags})
 			}
 			return nil
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	for i, b := range bundles {
+		if e := r.Catalog.Find(b.Path); e != nil && published[i] != nil {
+			e.Published = published[i]
+		}
+	}
+	return err
 }
 
 // pushCatalog pushes the catalog into each of the registries. What one of them refuses the others get.
