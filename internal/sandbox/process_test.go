@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jina/hub-publish/internal/needs"
 	"github.com/jina/hub-publish/internal/sandbox"
 	"github.com/jina/hub-publish/internal/user"
 )
@@ -19,7 +20,7 @@ func requireUser(t testing.TB, id user.Identity) {
 	t.Helper()
 	requireSandbox(t)
 	if one, err := sandbox.OneUser(); err != nil || one && id.UID != 0 {
-		t.Skip(oneUser, err)
+		needs.Missing(t, oneUser, err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/jina/hub-publish/internal/needs"
 	"github.com/jina/hub-publish/internal/source"
 )
 
@@ -120,7 +121,7 @@ func TestHTTP(t *testing.T) {
 func TestHTTPOwner(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("only root gives files away")
+		needs.Missing(t, "only root gives files away")
 	}
 	dir := t.TempDir()
 	op := &pb.SourceOp{Identifier: serve(t) + "/a", Attrs: map[string]string{pb.AttrHTTPUID: "5", pb.AttrHTTPGID: "6"}}

@@ -20,7 +20,7 @@ var refused = sync.OnceValue(func() error {
 })
 
 // RequireSandbox skips the test on a machine that does not let a build have namespaces of its own. With the variable
-// HUB_PUBLISH_REQUIRE_SANDBOX, which CI sets, it fails there instead. The test's main must call builder.RunChild.
+// HUB_PUBLISH_REQUIRE_ALL, which CI sets, it fails there instead. The test's main must call builder.RunChild.
 func RequireSandbox(t *testing.T) {
 	t.Helper()
 	if err := refused(); err != nil {
