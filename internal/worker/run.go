@@ -84,7 +84,7 @@ func run(kind Kind, dir, store string) (err error) {
 	s := newServer(place)
 	mux.Handle("/", s.handler())
 	err = wire.Serve(conn, mux)
-	s.active.Wait() // an action that is gone has ended the builds; they tidy up
+	s.active.Lock() // an action that is gone has ended the builds; they tidy up
 	return errors.Join(err, place.close())
 }
 

@@ -29,8 +29,9 @@ type server struct {
 	// trial is held by the image that is tried: all images have one network, and may want the same port.
 	trial sync.Mutex
 
-	// active are the requests that are being answered.
-	active sync.WaitGroup
+	// active is held by every request while it is answered, and for good by the worker's end: a WaitGroup would let one in
+	// that begins just then.
+	active sync.RWMutex
 
 	mutex  sync.Mutex
 	images map[string]*snapshot
@@ -56,8 +57,8 @@ func (s *server) handler() http.Handler {
 		"DELETE " + pathBuilds + "{build}":       s.deleteBuild,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			s.active.Add(1)
-			defer s.active.Done()
+			s.active.RLock()
+			defer s.active.RUnlock()
 			if err := handle(w, r); err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 			}
