@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moby/sys/userns"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,7 +54,7 @@ func Apply(ctx context.Context, dir string, archive io.Reader, options ApplyOpti
 	a := &applier{
 		fd: fd, dir: dir, skip: options.Skip, left: options.Left,
 		root:   &node{kind: directory, times: timesOf(&stat)},
-		mapped: inUserNamespace(),
+		mapped: userns.RunningInUserNS(),
 		uid:    os.Geteuid(), gid: os.Getegid(),
 	}
 	a.pool = startPool(a.writeFile)
@@ -79,7 +80,7 @@ type applier struct {
 	skip     func(string) bool
 	left     func(path, reason string)
 	root     *node
-	mapped   bool // in a user namespace that does not have every id
+	mapped   bool // in a user namespace: it has no devices, and seldom every id
 	uid, gid int  // of this process, which are those of what it makes
 	pool     *pool
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/sys/userns"
+
 	"github.com/jina/hub-publish/internal/needs"
 )
 
@@ -114,7 +116,7 @@ func TestApplyAttributes(t *testing.T) {
 func TestApplyDevices(t *testing.T) {
 	t.Parallel()
 	requireRoot(t)
-	if inUserNamespace() {
+	if userns.RunningInUserNS() {
 		needs.Missing(t, "a user namespace has no devices")
 	}
 	var archive bytes.Buffer

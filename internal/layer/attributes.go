@@ -138,11 +138,6 @@ func splitRooted(name string) (dir, base string) {
 	return path.Split(path.Clean("/" + name)[1:])
 }
 
-// inUserNamespace tells whether this process's user namespace lacks some of the ids.
-func inUserNamespace() bool {
-	return mappedIDs("/proc/self/uid_map") < math.MaxUint32
-}
-
 // mappedIDs counts the ids of a map as in user_namespaces(7). Without one the process is in the first namespace, which has
 // them all.
 func mappedIDs(file string) int64 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/sys/userns"
 	"golang.org/x/sys/unix"
 )
 
@@ -97,7 +98,7 @@ func mountOverlay(dir, root string) error {
 		return err
 	}
 	options := "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work
-	if inUserNamespace() {
+	if userns.RunningInUserNS() {
 		options += ",userxattr"
 	}
 	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
@@ -135,12 +136,6 @@ func notAllowed(err error, hint string) error {
 		return fmt.Errorf("%w: %s", err, hint)
 	}
 	return err
-}
-
-// inUserNamespace tells whether this process's users are not the machine's own: those are mapped as one whole range.
-func inUserNamespace() bool {
-	text, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && strings.Join(strings.Fields(string(text)), " ") != "0 0 4294967295"
 }
 
 // namespaceHint names a setting of the machine that keeps users from making namespaces.

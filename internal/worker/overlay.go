@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/moby/sys/userns"
 	"golang.org/x/sys/unix"
 
 	"github.com/jina/hub-publish/internal/layer"
@@ -52,7 +53,7 @@ func newOverlays(storeDir string) (*overlays, error) {
 	// A merged directory is never renamed as a whole, and an inode never refers to another file system: what is in the upper
 	// directory must be a layer by itself. volatile leaves out the sync of the whole disk at each unmount (Linux 5.10).
 	o := &overlays{usedBefore: diskUsed("."), flags: "redirect_dir=off,metacopy=off,index=off"}
-	if inUserNamespace() {
+	if userns.RunningInUserNS() {
 		o.flags = "userxattr" // implies the others
 	}
 	if storeDir != "" {
@@ -314,12 +315,6 @@ func diskUsed(dir string) int64 {
 }
 
 func (o *overlays) forget(build string) error { return os.RemoveAll(filepath.Join(buildsDir, build)) }
-
-// inUserNamespace reports whether this process's users are not the machine's own: those are mapped as one whole range.
-func inUserNamespace() bool {
-	text, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && strings.Join(strings.Fields(string(text)), " ") != "0 0 4294967295"
-}
 
 func (o *overlays) close() error {
 	if o.store == nil {
