@@ -181,31 +181,23 @@ func (e *ExistsError) Error() string {
 
 // Publish brings a release to where it can be pulled: its blobs, its manifest by digest, which is read back, what hangs on
 // it, and only then the version's tag and those that move. Whatever of it is there is left alone, so that a run which died
-// anywhere is completed by the next one.
+// anywhere is completed by the next one; what another run has published since this one began is taken for the release, where
+// it is from the same tree.
 func (p *Publisher) Publish(ctx context.Context, t Target, r Release) (Result, error) {
 	digest, err := r.Image.Digest()
 	if err != nil {
 		return Result{}, err
 	}
-	if state, err := p.Look(ctx, t); err != nil || state.Exists {
-		return p.adopt(ctx, t, r, state, err)
-	}
-	if err := p.push(ctx, t, r, digest); err != nil {
-		return Result{}, err
-	}
-	return p.settle(ctx, t, r, digest)
-}
-
-// adopt takes what another run has published in the meantime for the release, where it is from the same tree.
-func (p *Publisher) adopt(ctx context.Context, t Target, r Release, state State, err error) (Result, error) {
+	state, err := p.Look(ctx, t)
 	if err != nil {
 		return Result{}, err
 	}
-	if state.Tree != r.Tree {
-		return Result{}, &ExistsError{Reference: t.Reference(), Digest: state.Digest, Tree: state.Tree}
+	if !state.Exists {
+		if err := p.push(ctx, t, r, digest); err != nil {
+			return Result{}, err
+		}
 	}
-	tags, err := p.Complete(ctx, t, state)
-	return Result{Digest: state.Digest, Existed: true, Tags: tags}, err
+	return p.settle(ctx, t, r, state, digest)
 }
 
 // atOnce is how many blobs of one image are sent at a time, as Docker does (its max-concurrent-uploads is 5).

@@ -33,6 +33,7 @@ const tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 type world struct {
 	*publish.Publisher
 	repository name.Repository
+	behind     http.Handler
 
 	mutex  sync.Mutex
 	writes []string
@@ -42,8 +43,7 @@ type world struct {
 // newWorld starts a registry. The fault says with which status a request is refused; 0 lets it through.
 func newWorld(t *testing.T, fault func(*http.Request) int) *world {
 	t.Helper()
-	w := &world{Publisher: publisher(t, nil), fault: fault}
-	behind := memory.New(memory.Logger(log.New(io.Discard, "", 0)))
+	w := &world{Publisher: publisher(t, nil), fault: fault, behind: memory.New(memory.Logger(log.New(io.Discard, "", 0)))}
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		w.mutex.Lock()
 		defer w.mutex.Unlock()
@@ -57,7 +57,7 @@ func newWorld(t *testing.T, fault func(*http.Request) int) *world {
 		if in.Method == http.MethodPut || in.Method == http.MethodPatch || in.Method == http.MethodPost {
 			w.writes = append(w.writes, in.Method+" "+in.URL.Path)
 		}
-		behind.ServeHTTP(out, in)
+		w.behind.ServeHTTP(out, in)
 	}))
 	t.Cleanup(server.Close)
 	w.repository = repository(t, server.URL)
@@ -68,6 +68,11 @@ func newWorld(t *testing.T, fault func(*http.Request) int) *world {
 var pace = registry.Pace{First: time.Millisecond, Most: 10 * time.Millisecond, Total: 200 * time.Millisecond, Answer: 10 * time.Second, Commit: 10 * time.Second}
 
 func publisher(t *testing.T, keychain authn.Keychain) *publish.Publisher {
+	t.Helper()
+	return paced(t, keychain, pace)
+}
+
+func paced(t *testing.T, keychain authn.Keychain, pace registry.Pace) *publish.Publisher {
 	t.Helper()
 	client, err := registry.New(registry.Options{Keychain: keychain, Pace: pace})
 	if err != nil {

@@ -24,54 +24,58 @@ type change struct {
 	to  v1.Hash
 }
 
-// settle sets the version's tag and all others, and reads them back until there is nothing more to set.
+// settle sets the version's tag, which was looked for, and all others, and reads them back until there is nothing more to
+// set.
 //
-// A registry cannot compare and set a tag in one step. So each run compares, writes, and reads back; of two that write the
-// version's tag at the same time the last one wins, and the other takes what it wrote for its own, if it is from the same
-// tree. As whoever writes last also reads last, what stays is one image under one version, and the moving tags on it. Who
-// has written the version's tag reads it once more a little later, so that it does not tell of an image that is replaced.
-func (p *Publisher) settle(ctx context.Context, t Target, r Release, ours v1.Hash) (Result, error) {
-	result := Result{Digest: ours}
-	var written time.Time
+// A registry cannot compare and set a tag in one step. So each run compares, writes, and reads back; of those that write the
+// version's tag at the same time the last one wins, and the others take what it wrote for their own, if it is from the same
+// tree. As whoever writes last also reads last, what stays is one image under one version, and the moving tags on it. The
+// version's tag is read once more a little later, so that no run tells of an image that is replaced.
+func (p *Publisher) settle(ctx context.Context, t Target, r Release, state State, ours v1.Hash) (result Result, err error) {
+	var since time.Time // the version's tag names the result
+	var slowest time.Duration
 	for round := range rounds {
 		if err := pause(ctx, time.Duration(max(0, round-1))*100*time.Millisecond); err != nil {
 			return result, err
 		}
-		state, err := p.Look(ctx, t)
-		if err != nil {
+		begun := time.Now()
+		if !state.Exists {
+			if err := p.Registry.Create(ctx, t.Reference(), r.Image); err != nil {
+				return result, registry.Explain("set the tag "+t.Reference().Name(), t.Repository, err)
+			}
+		}
+		if state, err = p.Look(ctx, t); err != nil {
 			return result, err
 		}
+		slowest = max(slowest, time.Since(begun))
 		if !state.Exists {
-			if err := p.set(ctx, t, t.Reference().TagStr(), r.Image); err != nil {
-				return result, err
-			}
-			written = time.Now()
 			continue
 		}
 		if state.Digest == ours {
 			state.Facts = t.Facts
-		}
-		if state.Digest != ours && state.Tree != r.Tree {
+		} else if state.Tree != r.Tree {
 			return result, &ExistsError{Reference: t.Reference(), Digest: state.Digest, Tree: state.Tree}
 		}
+		if state.Digest != result.Digest {
+			since = time.Now()
+		}
 		result.Digest, result.Existed = state.Digest, state.Digest != ours
-		changes, held, err := p.changes(ctx, t, state, true)
-		if err != nil {
+		var changes []change
+		if changes, result.Tags, err = p.changes(ctx, t, state, true); err != nil {
 			return result, err
-		}
-		result.Tags = held
-		if len(changes) == 0 && written.IsZero() {
-			return result, nil
-		}
-		if len(changes) == 0 {
-			if err := pause(ctx, p.Registry.Grace()-time.Since(written)); err != nil {
-				return result, err
-			}
-			written = time.Time{}
-			continue
 		}
 		if err := p.apply(ctx, t, changes); err != nil {
 			return result, err
+		}
+		// Where this run is slow, so may another be; but what has kept it waiting longest is a fault, not the way to write.
+		grace := min(max(2*slowest, p.Registry.Grace()), 10*p.Registry.Grace())
+		if len(changes) == 0 && begun.Sub(since) >= grace {
+			return result, nil
+		}
+		if len(changes) == 0 {
+			if err := pause(ctx, grace-time.Since(since)); err != nil {
+				return result, err
+			}
 		}
 	}
 	return result, unsettled(t)

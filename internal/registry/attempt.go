@@ -30,8 +30,8 @@ type Pace struct {
 	Answer time.Duration
 	// Commit is how long a blob may stand still: a registry copies a large one before it answers.
 	Commit time.Duration
-	// Grace is how long after a version's tag was written it is read once more: another run that saw none a moment before may
-	// have written it since.
+	// Grace is how long a version's tag must have named one image before a run tells of it: another run that saw none a moment
+	// before may write it yet.
 	Grace time.Duration
 }
 

@@ -126,27 +126,33 @@ func (s *session) open(ctx context.Context, c *Client, repository name.Repositor
 	return t, writes, nil
 }
 
-// read asks a repository something. Docker Hub answers "denied" to who asks to read a repository that is not there yet,
-// and "not found" to the same user who asks to write: a refused reader asks again as a writer.
+// read asks a repository something, until it answers.
 func read[T any](ctx context.Context, c *Client, repository name.Repository, ask func(...remote.Option) (T, error)) (answer T, err error) {
-	s := c.session(repository)
 	err = c.try(ctx, repository, func(ctx context.Context) error {
-		as := func(writes bool) (bool, error) {
-			t, writes, err := s.open(ctx, c, repository, writes)
-			if err != nil {
-				return writes, err
-			}
-			answer, err = ask(remote.WithContext(ctx), remote.WithTransport(t))
-			return writes, err
-		}
-		writes, err := as(false)
-		if isDenied(err) && !writes {
-			if _, second := as(true); !isDenied(second) {
-				return second
-			}
-		}
+		answer, err = readOnce(ctx, c, repository, ask)
 		return err
 	})
+	return answer, err
+}
+
+// readOnce asks a repository something. Docker Hub answers "denied" to who asks to read a repository that is not there yet,
+// and "not found" to the same user who asks to write: a refused reader asks again as a writer.
+func readOnce[T any](ctx context.Context, c *Client, repository name.Repository, ask func(...remote.Option) (T, error)) (answer T, err error) {
+	s := c.session(repository)
+	as := func(writes bool) (bool, error) {
+		t, writes, err := s.open(ctx, c, repository, writes)
+		if err != nil {
+			return writes, err
+		}
+		answer, err = ask(remote.WithContext(ctx), remote.WithTransport(t))
+		return writes, err
+	}
+	writes, err := as(false)
+	if isDenied(err) && !writes {
+		if _, second := as(true); !isDenied(second) {
+			return answer, second
+		}
+	}
 	return answer, err
 }
 

@@ -116,6 +116,18 @@ func (c *Client) Put(ctx context.Context, r name.Reference, manifest remote.Tagg
 	return c.try(ctx, r.Context(), func(ctx context.Context) error { return c.pusher.Put(ctx, r, manifest) })
 }
 
+// Create writes a manifest whose blobs are there under a tag, unless there is such a tag. Registries cannot do that in one
+// step; each attempt asks first, so that what another has written while this one waited is not overwritten.
+func (c *Client) Create(ctx context.Context, tag name.Tag, manifest remote.Taggable) error {
+	return c.try(ctx, tag.Context(), func(ctx context.Context) error {
+		_, err := readOnce(ctx, c, tag.Context(), func(o ...remote.Option) (*v1.Descriptor, error) { return remote.Head(tag, o...) })
+		if !IsNotFound(err) {
+			return err
+		}
+		return c.pusher.Put(ctx, tag, manifest)
+	})
+}
+
 // watch tells whenever a part of a layer is read.
 func watch(layer v1.Layer, moved func()) v1.Layer {
 	if mountable, ok := layer.(*remote.MountableLayer); ok {
