@@ -88,9 +88,7 @@ func FuzzApply(f *testing.F) {
 	f.Add("f a/.wh.b\nf a/.wh..wh..opq\nf .wh..", []byte("x"))
 	f.Add("s a /\ns a/b ..\nf a/b/beside/.wh.canary\nh x a/b/a", []byte("x"))
 	f.Fuzz(func(t *testing.T, script string, raw []byte) {
-		if len(script) > 4096 || len(raw) > 64<<10 {
-			t.Skip("long inputs find nothing that short ones do not")
-		}
+		script, raw = script[:min(len(script), 4<<10)], raw[:min(len(raw), 64<<10)] // long ones find nothing that short ones do not
 		dir, check := guarded(t)
 		for _, layer := range [][]byte{archiveOfScript(script), raw} {
 			err := Apply(t.Context(), dir, bytes.NewReader(layer), ApplyOptions{})

@@ -130,9 +130,6 @@ func TestHostileFiles(t *testing.T) {
 
 // TestTwoHundredThousandFiles has more files in a bundle than are listed. What stands behind those that are is not missing.
 func TestTwoHundredThousandFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("making the files takes some seconds")
-	}
 	dir := lay(t, one(nil))
 	for i := range 200_000 {
 		f, err := os.Create(filepath.Join(dir, bundleDir, fmt.Sprintf("A%06d", i)))
