@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/jina/hub-publish/internal/faulty"
@@ -70,12 +71,29 @@ var operations = map[string]operation{
 		if err := c.Put(ctx, at.Tag("new"), old); err != nil {
 			return err
 		}
-		there, err := remote.Head(at.Tag("new"), remote.WithTransport(inside{inner}))
-		if err != nil {
+		return named(at.Tag("new"), inner, old)
+	},
+	"Create": func(ctx context.Context, c *registry.Client, at name.Repository, inner http.Handler, old v1.Image) error {
+		if err := c.Create(ctx, at.Tag("new"), old); err != nil {
 			return err
 		}
-		return is(there.Digest)(old.Digest())
+		return named(at.Tag("new"), inner, old)
 	},
+	"Create what is there": func(ctx context.Context, c *registry.Client, at name.Repository, inner http.Handler, old v1.Image) error {
+		if err := c.Create(ctx, at.Tag("old"), empty.Image); err != nil {
+			return err
+		}
+		return named(at.Tag("old"), inner, old)
+	},
+}
+
+// named asks the registry itself what a tag names.
+func named(tag name.Tag, inner http.Handler, want v1.Image) error {
+	there, err := remote.Head(tag, remote.WithTransport(inside{inner}))
+	if err != nil {
+		return err
+	}
+	return is(there.Digest)(want.Digest())
 }
 
 func is(got v1.Hash) func(v1.Hash, error) error {
