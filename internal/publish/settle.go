@@ -32,8 +32,8 @@ type change struct {
 // tree. As whoever writes last also reads last, what stays is one image under one version, and the moving tags on it. The
 // version's tag is read once more a little later, so that no run tells of an image that is replaced.
 func (p *Publisher) settle(ctx context.Context, t Target, r Release, state State, ours v1.Hash) (result Result, err error) {
-	var since time.Time // the version's tag names the result
-	var slowest time.Duration
+	var since time.Time       // when the version's tag was first seen to name the result
+	var slowest time.Duration // of the times that it took to write and read the version's tag
 	for round := range rounds {
 		if err := pause(ctx, time.Duration(max(0, round-1))*100*time.Millisecond); err != nil {
 			return result, err
@@ -67,15 +67,16 @@ func (p *Publisher) settle(ctx context.Context, t Target, r Release, state State
 		if err := p.apply(ctx, t, changes); err != nil {
 			return result, err
 		}
-		// Where this run is slow, so may another be; but what has kept it waiting longest is a fault, not the way to write.
-		grace := min(max(2*slowest, p.Registry.Grace()), 10*p.Registry.Grace())
-		if len(changes) == 0 && begun.Sub(since) >= grace {
+		if len(changes) > 0 {
+			continue
+		}
+		// Where the registry is slow for this run, so it may be for another. What takes it longer than ten graces is a fault.
+		grace := min(max(p.Registry.Grace(), 2*slowest), 10*p.Registry.Grace())
+		if begun.Sub(since) >= grace {
 			return result, nil
 		}
-		if len(changes) == 0 {
-			if err := pause(ctx, grace-time.Since(since)); err != nil {
-				return result, err
-			}
+		if err := pause(ctx, grace-time.Since(since)); err != nil {
+			return result, err
 		}
 	}
 	return result, unsettled(t)
